@@ -1,0 +1,186 @@
+"""Runs a cascade: the one place where order, cut, ties, deadline, fallback and trace are written.
+
+The rules (ARCHITECTURE.md, "Rules that hold everywhere"): a later stage's verdict stands before an earlier
+one's; ties and unscored items keep the previous order; every stage that did not run in full says so.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+import structlog
+
+from cascade.ranking import INPUT, Ranking, StageReport, Status
+from cascade.request import RankRequest
+from cascade.stage import SCORE, Stage, StageResult, StageSpec
+from features.batch import CandidateBatch
+from features.columns import Rows
+from features.errors import OutOfTime, SluiceError
+from features.matrix import FeatureMatrix
+
+log = structlog.get_logger()
+
+DEFAULT_TOP_K = 10
+FINISHED = frozenset({Status.RAN, Status.SHRUNK, Status.CACHED})
+
+Compute = Callable[[CandidateBatch], FeatureMatrix]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A declared stage with the loaded one."""
+
+    spec: StageSpec
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Progress:
+    """Where a request stands between two stages: the ranking so far, and the columns stages read."""
+
+    ranking: Ranking
+    matrix: FeatureMatrix
+    survivors: int
+
+
+def run(steps: Sequence[Step], compute: Compute, request: RankRequest) -> Ranking:
+    """The final ranking of a request.
+
+    Raises:
+        OutOfTime: if the deadline passed before any stage had finished.
+    """
+    *_, last = stream(steps, compute, request)
+    return last
+
+
+def stream(steps: Sequence[Step], compute: Compute, request: RankRequest) -> Iterator[Ranking]:
+    """The ranking after every stage; the last one has `final` set.
+
+    Raises:
+        OutOfTime: if the deadline passed before any stage had finished.
+    """
+    if request.deadline.expired:
+        raise OutOfTime("the deadline had passed before ranking began")
+    start = perf_counter()
+    matrix = compute(request.batch)
+    features_s = perf_counter() - start
+    progress = Progress(as_sent(len(request.batch)), matrix, len(request.batch))
+    for position, step in enumerate(steps):
+        progress = advance(progress, step, request, features_s if position == 0 else 0.0)
+        final = position == len(steps) - 1
+        if final:
+            check_finished(progress.ranking)
+        yield replace(progress.ranking, final=final)
+    if not steps:
+        yield progress.ranking
+
+
+def as_sent(n: int) -> Ranking:
+    """The order that the request gave, which no stage has touched."""
+    return Ranking(np.arange(n), np.full(n, np.nan, np.float32), (INPUT,) * n, final=False)
+
+
+def check_finished(ranking: Ranking) -> None:
+    """Refuse an answer that no stage had a part in for want of time."""
+    statuses = [report.status for report in ranking.reports]
+    if Status.SKIPPED_BUDGET in statuses and not FINISHED & set(statuses):
+        raise OutOfTime("the deadline passed before any stage had finished")
+
+
+def advance(progress: Progress, step: Step, request: RankRequest, features_s: float) -> Progress:
+    """One stage further."""
+    kept = min(step.spec.keep or progress.survivors, progress.survivors)
+    blank = StageReport(step.spec.name, Status.RAN, seen=progress.survivors, kept=kept, features_s=features_s)
+    reason = missing_score(step, progress.ranking)
+    if request.deadline.expired:
+        report = replace(blank, status=Status.SKIPPED_BUDGET, reason="the deadline had passed", seen=0)
+        return unplaced(progress, report)
+    if reason:
+        return unplaced(progress, replace(blank, status=Status.FAILED, reason=reason, seen=0))
+    start = perf_counter()
+    try:
+        result = score(step, progress, request)
+    except Exception as error:
+        if step.spec.on_error == "fail":
+            raise
+        return unplaced(progress, replace(blank, status=Status.FAILED, reason=describe(error, step)))
+    elapsed = perf_counter() - start - result.queue_s
+    report = replace(blank, inference_s=elapsed, queue_s=result.queue_s, tokens=result.tokens)
+    return placed(progress, step, report, result, request.top_k or DEFAULT_TOP_K)
+
+
+def missing_score(step: Step, ranking: Ranking) -> str:
+    """Why a stage cannot run: it reads the score of one that did not."""
+    ran = {report.name for report in ranking.reports if report.status in FINISHED}
+    absent = [name for name in step.stage.reads if name.startswith(SCORE) and name[len(SCORE) :] not in ran]
+    return f"reads {', '.join(absent)}, which did not run" if absent else ""
+
+
+def describe(error: Exception, step: Step) -> str:
+    """What the caller may know of a failure; the traceback goes to the log."""
+    log.exception("stage_failed", stage=step.spec.name, kind=step.spec.kind)
+    return error.message if isinstance(error, SluiceError) else type(error).__name__
+
+
+def score(step: Step, progress: Progress, request: RankRequest) -> StageResult:
+    """The stage's scores for the survivors, handed over best of the previous order first."""
+    rows = progress.ranking.rows[: progress.survivors]
+    batch = request.batch.take(rows)
+    result = step.stage.score(batch, progress.matrix.take(rows, batch.offsets), request.deadline)
+    if len(result.scores) != len(rows) or np.isinf(result.scores).any():
+        raise SluiceError(f"a {step.spec.kind} stage gave scores that are not one finite number a row")
+    return result
+
+
+def unplaced(progress: Progress, report: StageReport) -> Progress:
+    """A stage that scored nothing: the order stands, and its cut still spares the stages behind it."""
+    ranking = replace(progress.ranking, reports=(*progress.ranking.reports, report))
+    return replace(progress, ranking=ranking, survivors=report.kept)
+
+
+def placed(progress: Progress, step: Step, report: StageReport, result: StageResult, top_k: int) -> Progress:
+    """The ranking after a stage: its verdict first, what it could not score behind, all else as it was."""
+    before, seen = progress.ranking, progress.survivors
+    scores = result.scores
+    if result.late:
+        if step.spec.on_late == "skip" or np.isnan(scores).all():
+            reason = "the deadline passed inside the stage"
+            return unplaced(progress, replace(report, status=Status.SKIPPED_BUDGET, reason=reason))
+        reason = f"the deadline passed after {np.isfinite(scores).sum()} of {seen} candidates"
+        report = replace(report, status=Status.SHRUNK, reason=reason)
+    order = np.argsort(-scores, kind="stable")  # NaN sorts last, in the previous order
+    head = before.rows[:seen][order]
+    judged = np.isfinite(scores[order])
+    name = step.spec.name
+    placed_by = tuple(
+        name if mine else old
+        for mine, old in zip(judged.tolist(), (before.placed_by[i] for i in order.tolist()), strict=True)
+    )
+    after = Ranking(
+        rows=np.concatenate([head, before.rows[seen:]]),
+        scores=np.concatenate(
+            [np.where(judged, scores[order], before.scores[:seen][order]), before.scores[seen:]]
+        ),
+        placed_by=placed_by + before.placed_by[seen:],
+        reports=(*before.reports, moved(report, before, head, top_k)),
+        outcomes={**before.outcomes, **named(before.rows, result)},
+        warnings=before.warnings + tuple(f"{name}: {warning}" for warning in result.warnings),
+        final=False,
+    )
+    column = np.full(len(before.rows), np.nan, np.float32)
+    column[before.rows[:seen]] = scores
+    return Progress(after, progress.matrix.with_column(SCORE + name, column), report.kept)
+
+
+def moved(report: StageReport, before: Ranking, head: Rows, top_k: int) -> StageReport:
+    """The report with how many items the stage brought into the top k, and how many it put out of it."""
+    old, new = set(before.rows[:top_k].tolist()), set(head[:top_k].tolist())
+    if len(head) < top_k:
+        new |= set(before.rows[len(head) : top_k].tolist())
+    return replace(report, entered_top_k=len(new - old), left_top_k=len(old - new))
+
+
+def named(rows: Rows, result: StageResult) -> dict[int, str]:
+    """Outcomes by the request's row."""
+    return {int(rows[row]): why for row, why in result.outcomes.items()}

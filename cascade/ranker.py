@@ -1,0 +1,42 @@
+"""A cascade with its features, loaded and ready to rank."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cascade import pipeline
+from cascade.pipeline import Step
+from cascade.ranking import Ranking
+from cascade.request import RankRequest
+from features.columns import Input
+from features.featureset import FeatureSet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranker:
+    """Features and stages under a name and a version (the digest of the bundle they came from)."""
+
+    name: str
+    version: str
+    features: FeatureSet
+    steps: tuple[Step, ...]
+
+    def rank(self, request: RankRequest) -> Ranking:
+        """The final ranking, all candidates, best first.
+
+        Raises:
+            OutOfTime: if the deadline passed before any stage had finished.
+        """
+        return pipeline.run(self.steps, self.features.compute, request)
+
+    def stream(self, request: RankRequest) -> Iterator[Ranking]:
+        """The ranking after every stage; the last one has `final` set."""
+        return pipeline.stream(self.steps, self.features.compute, request)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The candidate columns that features and stages read, each once."""
+        every = (
+            *self.features.inputs,
+            *(read for step in self.steps for read in step.stage.inputs),
+        )
+        return tuple(dict.fromkeys(every))

@@ -1,0 +1,103 @@
+"""The contract of a stage kind: all that the author of one has to read.
+
+**Stages score; the cascade ranks.** Order, cut, ties, deadline, fallback and trace are written once, in
+`cascade/pipeline.py`. A kind is two things: a frozen `StageSpec`, whose fields are the keys of its table in
+`cascade.toml`, and the `Stage` that the spec loads from a directory of files that training wrote.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
+
+import msgspec
+
+from cascade.deadline import Deadline
+from features.batch import CandidateBatch
+from features.columns import Floats, Input
+from features.matrix import FeatureMatrix
+
+SCORE = "stage."
+"""Prefix of the matrix column that holds an earlier stage's score: `stage.<name>`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StageResult:
+    """What a stage made of its candidates.
+
+    Attributes:
+        scores: float32[n], rows as in the batch, higher is better; NaN where a row has no score.
+        outcomes: row → why that item could not be scored (the item fails, not the request).
+        late: the deadline passed before every row was scored; the best of the previous order went first.
+        warnings: what the caller should know, such as how many texts were truncated.
+        tokens: tokens a model read.
+        queue_s: seconds spent waiting for a model.
+    """
+
+    scores: Floats
+    outcomes: Mapping[int, str] = field(default_factory=dict)
+    late: bool = False
+    warnings: tuple[str, ...] = ()
+    tokens: int = 0
+    queue_s: float = 0.0
+
+
+class Stage(Protocol):
+    """A stage that is loaded and ready.
+
+    Laws, which `tests/contracts/test_stages.py` holds every kind to: `scores` has a row a candidate and is
+    never infinite; inputs are left as they were; the same input gives the same bytes; a row's score does not
+    depend on the other rows (beyond the tolerance that the kind states); an empty batch gives no scores.
+    """
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The matrix columns it reads: features, and `stage.<name>` for an earlier stage's score."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The candidate columns it reads."""
+        ...
+
+    def score(self, batch: CandidateBatch, matrix: FeatureMatrix, deadline: Deadline) -> StageResult:
+        """Score every row of the batch."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A stage that can say what each column brought to a score."""
+
+    def contributions(self, batch: CandidateBatch, matrix: FeatureMatrix) -> Floats:
+        """float32[n, len(reads) + 1]: a column's share in the raw score, the last one the bias."""
+        ...
+
+
+class StageSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A declared stage.
+
+    Attributes:
+        name: unique in the cascade; a later stage reads its score as `stage.<name>`.
+        keep: how many of the best go on to the next stage; all of them where it is left out.
+        on_late: when the deadline passes inside it, keep the scores so far ("shrink") or none ("skip").
+        on_error: when it fails, go on with the previous order ("skip") or fail the request ("fail").
+    """
+
+    name: str
+    keep: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    on_late: Literal["shrink", "skip"] = "shrink"
+    on_error: Literal["skip", "fail"] = "skip"
+
+    kind: ClassVar[str]
+
+    def load(self, directory: Path, features: tuple[str, ...]) -> Stage:
+        """The stage from the files that training wrote to `directory`.
+
+        `features` are the columns there are for a kind that reads all of them unless told otherwise: the
+        feature set's outputs, then the scores of the stages before.
+
+        Raises:
+            NotReady: if a file is missing or does not fit the features.
+        """
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""The stage kinds that come with Sluice, one a file."""

@@ -1,0 +1,53 @@
+"""`sluice`: one command a file, in the order in which they are used."""
+
+import sys
+
+import typer
+
+from cli import check, demo, evaluate, listing, promote, publish, rank, rollback, serve, train
+from cli.console import err
+from features.errors import SluiceError
+
+HELP = """Train, judge and serve learning-to-rank cascades.
+
+In the order of use:
+
+  sluice demo       the whole circle on the standard library's documentation, in a minute or two
+
+  sluice check      read a cascade.toml, print its plan, or say in one sentence what is wrong
+
+  sluice train      fit every stage from judgments, publish a bundle
+
+  sluice evaluate   what each stage brings: nDCG@10, significance, cost, verdict
+
+  sluice promote    let a published version serve (and `rollback`, `list`, `publish`)
+
+  sluice serve      answer Rank calls over gRPC
+
+  sluice rank       ask a server
+"""
+
+app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+COMMANDS = {
+    "demo": demo,
+    "check": check,
+    "train": train,
+    "evaluate": evaluate,
+    "publish": publish,
+    "promote": promote,
+    "rollback": rollback,
+    "list": listing,
+    "serve": serve,
+    "rank": rank,
+}
+for name, module in COMMANDS.items():
+    app.command(name)(module.command)
+
+
+def main() -> None:
+    """Run the command line; what is wrong with the input is one sentence and exit status 2."""
+    try:
+        app()
+    except SluiceError as error:
+        err.print(f"sluice: {error}", style="red", markup=False, highlight=False)
+        sys.exit(2)

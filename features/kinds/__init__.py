@@ -1,0 +1,1 @@
+"""The feature kinds that come with Sluice, one a file."""

@@ -1,0 +1,1 @@
+"""What other programs import: the wire messages (`sluice.v1`) and a thin typed client."""

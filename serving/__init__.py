@@ -1,0 +1,1 @@
+"""Speaks gRPC. Never imports `training`."""

@@ -1,0 +1,1 @@
+"""Learns and judges cascades offline. Never imports `serving`."""
