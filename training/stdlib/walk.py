@@ -1,10 +1,10 @@
 """Read the documentation of the running interpreter's standard library.
 
-This file is a script: `corpus.documents` runs it in a child interpreter, started with
-`-I -S`, and reads JSON lines from its standard output. A child, because importing some
-three hundred modules registers codecs, signal wake-ups, atexit hooks and completers that
-have no business in a service's process, and because site packages that patch the standard
-library would otherwise leak into the collection. It must stay free of imports of Sluice.
+This file is a script, free of imports of Sluice: `corpus.documents` runs it in a child
+interpreter started with `-I -S -W ignore` and reads JSON lines from its standard output. A child,
+because importing some three hundred modules registers codecs, atexit hooks and completers
+that have no business in a service's process, and because site packages that patch the
+standard library would otherwise leak into the collection.
 """
 
 from __future__ import annotations
@@ -15,35 +15,32 @@ import importlib
 import inspect
 import io
 import json
-import os
 import pkgutil
 import re
 import sys
-import warnings
 from collections.abc import Iterable, Iterator
-from types import ModuleType
+from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-# Easter eggs, suites, private twins of public modules, and modules that open a window or
-# are too specialised to be searched for (one module per codec, the Tk widget set).
+# Easter eggs, test suites, private twins of public modules, widgets, one module per codec.
 SKIPPED = frozenset(
-    "__future__ __hello__ __phello__ antigravity distutils encodings ensurepip genericpath "
-    "idlelib lib2to3 msilib nt ntpath nturl2path opcode posix posixpath pydoc_data "
-    "sre_compile sre_constants sre_parse this test tkinter turtle turtledemo".split()
+    str.split(
+        "antigravity distutils encodings ensurepip genericpath idlelib lib2to3 msilib nt ntpath "
+        "nturl2path opcode posix posixpath pydoc_data sre_compile sre_constants sre_parse this "
+        "test tkinter turtle turtledemo"
+    )
 )
 SKIPPED_PARTS = frozenset({"__main__", "macholib", "test", "tests"})
 
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 PLAIN = (type(None), bool, int, float, str, bytes)
 DESCRIPTORS = (classmethod, staticmethod, property, functools.cached_property)
-METHODS = (*DESCRIPTORS, type(str.join), type(vars(dict)["fromkeys"]))
+METHODS = (*DESCRIPTORS, FunctionType, type(str.join), type(vars(dict)["fromkeys"]))
 
 
 class Entry(NamedTuple):
-    """One reachable public name: where it was found, and the object behind it.
-
-    `lineage` counts the ancestors of a method's class, 0 for anything but a method.
-    """
+    """A public name and its object; `lineage` counts the ancestors of a method's class."""
 
     name: str
     module: str
@@ -100,8 +97,7 @@ def public_members(module: ModuleType, name: str) -> list[str]:
     declared = getattr(module, "__all__", None)
     if declared is not None and not hasattr(module, "__path__"):
         return sorted(set(declared))
-    members = vars(module).items()
-    native = {m for m, v in members if not m.startswith("_") and is_native(v, name)}
+    native = {m for m, v in vars(module).items() if not m.startswith("_") and is_native(v, name)}
     return sorted(native.union(declared or ()))
 
 
@@ -110,7 +106,8 @@ def is_native(value: object, module: str) -> bool:
     origin = getattr(value, "__module__", None)
     if module == "builtins" or not isinstance(origin, str):
         return module == "builtins"
-    return origin.lstrip("_").split(".")[0] == module.split(".")[0]
+    home = first(origin.removeprefix("_frozen_").lstrip("_"))
+    return home.removesuffix("_external") == first(module)
 
 
 def kind_of(value: Any) -> str:
@@ -119,30 +116,25 @@ def kind_of(value: Any) -> str:
         return "exception" if issubclass(value, BaseException) else "class"
     if inspect.isroutine(value) or hasattr(value, "__wrapped__"):
         return "function"
-    own = getattr(value, "__doc__", None) != type(value).__doc__
-    return "class" if callable(value) and own else ""
+    borrowed = (type(value).__doc__, getattr(getattr(value, "__origin__", None), "__doc__", None))
+    return "class" if callable(value) and value.__doc__ not in borrowed else ""
 
 
 def method_entries(owner: Entry, public: frozenset[int]) -> Iterator[Entry]:
     """Public methods and properties, those of private bases included.
 
-    A base with a public name of its own documents its methods itself; a private one
-    (`pathlib._abc.PathBase` on 3.13) would otherwise leave its methods undocumented.
+    A public base documents its methods under its own name; a private one has no name to
+    document them under (`pathlib._abc.PathBase` on 3.13).
     """
     seen: set[str] = set()
     for base in owner.value.__mro__:
         if base is not owner.value and id(base) in public:
             continue
         for name, value in sorted(vars(base).items()):
-            if not name.startswith("_") and name not in seen and is_method(value):
+            if not name.startswith("_") and name not in seen and isinstance(value, METHODS):
                 seen.add(name)
                 path = f"{owner.name}.{name}"
                 yield Entry(path, owner.module, "method", value, len(owner.value.__mro__))
-
-
-def is_method(value: object) -> bool:
-    """Whether a class attribute is a method or a property rather than data."""
-    return isinstance(value, METHODS) or inspect.isfunction(value)
 
 
 def entries() -> list[Entry]:
@@ -156,23 +148,29 @@ def entries() -> list[Entry]:
 def identity(entry: Entry) -> tuple[int, str]:
     """What two aliases share: the function below a method, the value otherwise.
 
-    A method bound to a hidden instance (`secrets.choice`) is told apart by package, for
-    the instance gives it a meaning which the shared function does not have.
+    A method bound to a hidden instance (`secrets.choice`) means what the instance makes of it.
     """
-    bound = getattr(entry.value, "__self__", None)
-    below = getattr(entry.value, "__func__", entry.value)
-    hidden = inspect.ismethod(entry.value) and not inspect.isclass(bound)
-    return id(below), entry.name.split(".")[0] if hidden else ""
+    value = entry.value
+    hidden = inspect.ismethod(value) and not inspect.isclass(value.__self__)
+    return id(getattr(value, "__func__", value)), first(entry.name) if hidden else ""
 
 
 def preference(entry: Entry) -> tuple[bool, bool, int, int, int, str]:
     """Sort key that puts the canonical alias first: own name, home module, shortest."""
-    own = getattr(entry.value, "__name__", None)
-    last = entry.name.rpartition(".")[2]
-    renamed = entry.kind not in ("module", "method") and own != last
-    foreign = entry.kind != "module" and not is_native(entry.value, entry.module)
-    dots = entry.name.count(".")
-    return renamed, foreign, dots, entry.lineage, len(entry.name), entry.name
+    name, kind, value = entry.name, entry.kind, entry.value
+    own = kind in ("module", "method") or getattr(value, "__name__", None) == last(name)
+    home = kind == "module" or is_native(value, entry.module)
+    return not own, not home, name.count("."), entry.lineage, len(name), name
+
+
+def first(name: str) -> str:
+    """The part of a dotted name before its first dot."""
+    return name.split(".", 1)[0]
+
+
+def last(name: str) -> str:
+    """The part of a dotted name after its last dot."""
+    return name.rpartition(".")[2]
 
 
 def canonical(found: Iterable[Entry]) -> list[Entry]:
@@ -189,8 +187,9 @@ def docstring(value: Any) -> str:
     A class without one (`ThreadPoolExecutor`) is described by its own constructor.
     """
     text = getattr(value, "__doc__", None)
-    if text is None and inspect.isclass(value) and inspect.isfunction(value.__init__):
-        text = value.__init__.__doc__
+    if text is None and inspect.isclass(value):
+        own = vars(value).get("__init__")
+        text = own.__doc__ if inspect.isfunction(own) else None
     return ADDRESS.sub("", inspect.cleandoc(text)) if isinstance(text, str) else ""
 
 
@@ -200,9 +199,8 @@ def signature(value: Any) -> str:
     Defaults other than plain values become `...`: `os.environ` is a default somewhere,
     and the user's environment must not end up in a search index.
     """
-    below = getattr(value, "__func__", value)
     try:
-        found = inspect.signature(below)
+        found = inspect.signature(getattr(value, "__func__", value))
     except (AttributeError, TypeError, ValueError):
         return ""
     shown = [hide_default(parameter) for parameter in found.parameters.values()]
@@ -212,7 +210,7 @@ def signature(value: Any) -> str:
 def hide_default(parameter: inspect.Parameter) -> inspect.Parameter:
     """The parameter with a default that prints the same on every machine."""
     default = parameter.default
-    local_path = isinstance(default, str) and os.path.isabs(default)
+    local_path = isinstance(default, str) and Path(default).is_absolute()
     if default is inspect.Parameter.empty or (isinstance(default, PLAIN) and not local_path):
         return parameter
     return parameter.replace(default=...)
@@ -235,7 +233,7 @@ def collect() -> Iterator[dict[str, str]]:
     for entry in sorted(canonical(entries()), key=preference):
         text = docstring(entry.value)
         if text and text != "An enumeration.":
-            key = (entry.name.split(".")[0], entry.name.rpartition(".")[2], text)
+            key = (first(entry.name), last(entry.name), text)
             twins.setdefault(key, entry)
     chosen = sorted((entry.name, entry, key[2]) for key, entry in twins.items())
     return (record(entry, text) for _, entry, text in chosen)
@@ -243,10 +241,9 @@ def collect() -> Iterator[dict[str, str]]:
 
 def main() -> None:
     """Print the records as JSON lines, and nothing that an import may print."""
-    warnings.simplefilter("ignore")
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        lines = [json.dumps(found, ensure_ascii=True) for found in collect()]
-    print("\n".join(lines))
+        lines = [json.dumps(found) for found in collect()]
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
