@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cascade.ranking import INPUT
 from cascade.stage import StageSpec
 from features.errors import InvalidConfig
 from features.feature import Feature
@@ -40,6 +41,9 @@ def parse_config(source: str) -> CascadeConfig:
     unknown = sorted(set(tables) - {"features", "stages"})
     if unknown:
         raise InvalidConfig("unknown table; there are [[features]] and [[stages]]", path=f"$.{unknown[0]}")
+    for key, value in tables.items():
+        if not isinstance(value, list):
+            raise InvalidConfig(f"must be an array of tables, each headed [[{key}]]", path=f"$.{key}")
     config = CascadeConfig(
         parse_features(tables.get("features", [])), parse_stages(tables.get("stages", [])), source
     )
@@ -68,6 +72,8 @@ def parse_stages(tables: Any, path: str = "$.stages") -> tuple[StageSpec, ...]:
 def check_order(specs: Sequence[StageSpec], where: str) -> None:
     """Refuse a second stage of one name, and a cut that lets more through than the one before it."""
     *before, last = specs
+    if last.name == INPUT:
+        raise InvalidConfig(f"{INPUT!r} means the order that came in; choose a name", path=f"{where}.name")
     if last.name in {spec.name for spec in before}:
         raise InvalidConfig(f"a second stage named {last.name!r}; give it a name", path=f"{where}.name")
     cuts = [spec.keep for spec in before if spec.keep is not None]

@@ -16,7 +16,7 @@ from cascade.request import RankRequest
 from cascade.stage import SCORE, Stage, StageResult, StageSpec
 from features.batch import CandidateBatch
 from features.columns import Rows
-from features.errors import OutOfTime, SluiceError
+from features.errors import NotReady, OutOfTime, SluiceError
 from features.matrix import FeatureMatrix
 
 log = structlog.get_logger()
@@ -71,9 +71,9 @@ def stream(steps: Sequence[Step], compute: Compute, request: RankRequest) -> Ite
         final = position == len(steps) - 1
         if final:
             check_finished(progress.ranking)
-        yield replace(progress.ranking, final=final)
+        yield replace(progress.ranking, final=final, matrix=progress.matrix)
     if not steps:
-        yield progress.ranking
+        yield replace(progress.ranking, final=True, matrix=progress.matrix)
 
 
 def as_sent(n: int) -> Ranking:
@@ -97,6 +97,8 @@ def advance(progress: Progress, step: Step, request: RankRequest, features_s: fl
         report = replace(blank, status=Status.SKIPPED_BUDGET, reason="the deadline had passed", seen=0)
         return unplaced(progress, report)
     if reason:
+        if step.spec.on_error == "fail":
+            raise NotReady(f"stage {step.spec.name!r} {reason}")
         return unplaced(progress, replace(blank, status=Status.FAILED, reason=reason, seen=0))
     start = perf_counter()
     try:
@@ -126,11 +128,19 @@ def describe(error: Exception, step: Step) -> str:
 def score(step: Step, progress: Progress, request: RankRequest) -> StageResult:
     """The stage's scores for the survivors, handed over best of the previous order first."""
     rows = progress.ranking.rows[: progress.survivors]
-    batch = request.batch.take(rows)
-    result = step.stage.score(batch, progress.matrix.take(rows, batch.offsets), request.deadline)
+    batch, matrix = chosen(request.batch, progress.matrix, rows)
+    result = step.stage.score(batch, matrix, request.deadline)
     if len(result.scores) != len(rows) or np.isinf(result.scores).any():
         raise SluiceError(f"a {step.spec.kind} stage gave scores that are not one finite number a row")
     return result
+
+
+def chosen(batch: CandidateBatch, matrix: FeatureMatrix, rows: Rows) -> tuple[CandidateBatch, FeatureMatrix]:
+    """The rows that a stage sees. The first one sees all of them as they were sent: nothing to copy."""
+    if len(rows) == len(batch) and (rows == np.arange(len(batch))).all():
+        return batch, matrix
+    taken = batch.take(rows)
+    return taken, matrix.take(rows, taken.offsets)
 
 
 def unplaced(progress: Progress, report: StageReport) -> Progress:

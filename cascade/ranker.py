@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cascade import pipeline
+from cascade import explain, pipeline
+from cascade.explain import Explanation
 from cascade.pipeline import Step
 from cascade.ranking import Ranking
 from cascade.request import RankRequest
@@ -31,6 +32,10 @@ class Ranker:
     def stream(self, request: RankRequest) -> Iterator[Ranking]:
         """The ranking after every stage; the last one has `final` set."""
         return pipeline.stream(self.steps, self.features.compute, request)
+
+    def explain(self, request: RankRequest, ranking: Ranking) -> tuple[Explanation, ...]:
+        """Feature values and contributions along the rows of a ranking that this ranker gave."""
+        return explain.explain(self.steps, request, ranking)
 
     @property
     def inputs(self) -> tuple[Input, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from features.columns import Floats, Rows
+from features.matrix import FeatureMatrix
 
 INPUT = "input"
 """`placed_by` of an item that no stage scored: it stands in the order that the request gave."""
@@ -62,6 +63,7 @@ class Ranking:
         outcomes: row → why that item could not be scored.
         warnings: what the caller should know.
         final: False for the rankings that `RankStream` shows on the way.
+        matrix: the request's features and stage scores so far, a row a candidate of the request.
     """
 
     rows: Rows
@@ -71,6 +73,7 @@ class Ranking:
     outcomes: Mapping[int, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     final: bool = True
+    matrix: FeatureMatrix | None = None
 
     @property
     def degraded(self) -> bool:

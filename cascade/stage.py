@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 import msgspec
 
 from cascade.deadline import Deadline
+from cascade.names import NAME
 from features.batch import CandidateBatch
 from features.columns import Floats, Input
 from features.matrix import FeatureMatrix
@@ -46,8 +47,9 @@ class Stage(Protocol):
     """A stage that is loaded and ready.
 
     Laws, which `tests/contracts/test_stages.py` holds every kind to: `scores` has a row a candidate and is
-    never infinite; inputs are left as they were; the same input gives the same bytes; a row's score does not
-    depend on the other rows (beyond the tolerance that the kind states); an empty batch gives no scores.
+    never infinite; inputs are left as they were; the same input gives the same bytes; unless `listwise`, a
+    row's score does not depend on the other rows (beyond the tolerance that the kind states); an empty batch
+    gives no scores.
     """
 
     @property
@@ -84,12 +86,28 @@ class StageSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         on_error: when it fails, go on with the previous order ("skip") or fail the request ("fail").
     """
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern=NAME)]
     keep: Annotated[int, msgspec.Meta(ge=1)] | None = None
     on_late: Literal["shrink", "skip"] = "shrink"
     on_error: Literal["skip", "fail"] = "skip"
 
     kind: ClassVar[str]
+    tolerance: ClassVar[float] = 0.0
+    """How far a score may move, absolutely and relatively, with the machine or with who shares the batch."""
+
+    @property
+    def listwise(self) -> bool:
+        """Whether a row's score depends on the other candidates of its query, and is meant to."""
+        return False
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The candidate columns it will read, known before anything is loaded."""
+        return ()
+
+    def columns(self, features: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002 (some kinds read none)
+        """The matrix columns it will read of those there are, known before anything is loaded."""
+        return ()
 
     def load(self, directory: Path, features: tuple[str, ...]) -> Stage:
         """The stage from the files that training wrote to `directory`.

@@ -35,8 +35,11 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     kind: ClassVar[str]
     version: ClassVar[int] = 1
     """Raised when the numbers change for the same input."""
-    listwise: ClassVar[bool] = False
-    """True where a row's value depends on the other candidates of its query."""
+
+    @property
+    def listwise(self) -> bool:
+        """True where a row's value depends on the other candidates of its query."""
+        return False
 
     @property
     def inputs(self) -> tuple[Input, ...]:

@@ -33,6 +33,8 @@ class FeatureSet:
         seen: set[str] = set()
         for position, feature in enumerate(features):
             path = f"$.features[{position}]"
+            if feature.name in {other.name for other in features[:position]}:
+                raise InvalidConfig(f"a second feature named {feature.name!r}", path=f"{path}.name")
             for read in feature.inputs:
                 wanted = read.name.removeprefix(COMPUTED)
                 if read.name.startswith(COMPUTED) and wanted not in seen:

@@ -53,6 +53,8 @@ def parse(table: Any, into: type[S], path: str) -> S:
 
 def parse_features(tables: Any, path: str = "$.features") -> tuple[Feature, ...]:
     """Features from a list of TOML tables, each with its `kind`."""
+    if not isinstance(tables, list | tuple):
+        raise InvalidConfig("must be a list of tables, each under [[features]]", path=path)
     parsed = []
     for position, table in enumerate(tables):
         where = f"{path}[{position}]"

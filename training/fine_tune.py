@@ -53,7 +53,9 @@ Encoded = tuple[list[tuple[list[int], int]], torch.Tensor]
 def encode(lists: Sequence[List], tokenizer: Tokenizer, tuning: Tuning) -> list[Encoded]:
     """Token ids of every pair `[CLS] query [SEP] document [SEP]` with the length of its first segment."""
     texts = list(dict.fromkeys(text for one in lists for text in (one.query, *one.documents)))
-    rows = tokenizer.encode_batch([text[: 12 * tuning.max_tokens] for text in texts], add_special_tokens=False)
+    rows = tokenizer.encode_batch(
+        [text[: 12 * tuning.max_tokens] for text in texts], add_special_tokens=False
+    )
     ids = {text: row.ids for text, row in zip(texts, rows, strict=True)}
     first, last = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
     encoded = []

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from features.errors import InvalidInput
+from training.export.checkpoint import CONFIG, TOKENIZER, WEIGHTS, Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,9 @@ class Layer(nn.Module):
         super().__init__()
         attention = nn.ModuleDict(
             {
-                "self": nn.ModuleDict({name: nn.Linear(hidden, hidden) for name in ("query", "key", "value")}),
+                "self": nn.ModuleDict(
+                    {name: nn.Linear(hidden, hidden) for name in ("query", "key", "value")}
+                ),
                 "output": nn.ModuleDict(
                     {"dense": nn.Linear(hidden, hidden), "LayerNorm": nn.LayerNorm(hidden, epsilon)}
                 ),
@@ -131,9 +134,7 @@ class PackedBert(nn.Module):
                 "encoder": nn.ModuleDict(
                     {
                         "layer": nn.ModuleList(
-                            Layer(
-                                hidden, config["intermediate_size"], config["num_attention_heads"], epsilon
-                            )
+                            Layer(hidden, config["intermediate_size"], config["num_attention_heads"], epsilon)
                             for _ in range(config["num_hidden_layers"])
                         )
                     }
@@ -162,33 +163,53 @@ class PackedBert(nn.Module):
         return logits.float()
 
 
-def load(directory: Path) -> PackedBert:
-    """A model from a BERT checkpoint; a head that the checkpoint lacks starts at random.
+def model_of(checkpoint: Checkpoint) -> PackedBert:
+    """The model of a checkpoint; a head that the checkpoint lacks starts at random.
 
     Raises:
         InvalidInput: for another architecture, or a tensor of the encoder that is missing.
     """
-    config = json.loads((directory / "config.json").read_text())
-    if config.get("model_type") != "bert":
-        raise InvalidInput(f"is a {config.get('model_type')!r} model where bert is needed", path=str(directory))
-    model = PackedBert(config)
-    found = load_file(directory / "model.safetensors")
+    family = checkpoint.config.get("model_type")
+    if family != "bert":
+        raise InvalidInput(f"is a {family!r} model where bert is fine-tuned", path="config.json: model_type")
+    model = PackedBert(dict(checkpoint.config))
     own = model.state_dict()
-    for name in own:
-        source = next((key for key in (name, name.removeprefix("bert.")) if key in found), None)
+    for name, initial in own.items():
+        source = next((key for key in (name, name.removeprefix("bert.")) if key in checkpoint.tensors), None)
         if source is not None:
-            own[name] = torch.from_numpy(found[source].astype(np.float32))
+            own[name] = torch.from_numpy(checkpoint.tensor(source, tuple(initial.shape)).copy())
         elif "pooler" not in name and "classifier" not in name:
-            raise InvalidInput(f"lacks the tensor {name}", path=str(directory / "model.safetensors"))
+            raise InvalidInput("the checkpoint has no such tensor", path=name)
     model.load_state_dict(own)
     return model
 
 
-def save(model: PackedBert, directory: Path) -> None:
-    """A checkpoint that Hugging Face's `BertForSequenceClassification` reads."""
+def as_checkpoint(model: PackedBert, like: Checkpoint) -> Checkpoint:
+    """The model's present weights, with the tokenizer of the checkpoint that it began as."""
+    config = {
+        **model.config,
+        "architectures": ["BertForSequenceClassification"],
+        "num_labels": 1,
+        "pooler": True,
+        "id2label": {"0": "LABEL_0"},
+        "label2id": {"LABEL_0": 0},
+    }
+    tensors = {name: tensor.detach().float().numpy() for name, tensor in model.state_dict().items()}
+    return Checkpoint(config, tensors, like.tokenizer)
+
+
+def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer:
+    """The checkpoint's tokenizer, which neither pads nor truncates."""
+    tokenizer = Tokenizer.from_str(checkpoint.tokenizer)
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:
+    """A directory that Hugging Face's `BertForSequenceClassification` reads."""
     directory.mkdir(parents=True, exist_ok=True)
-    config = {**model.config, "architectures": ["BertForSequenceClassification"], "num_labels": 1}
-    config |= {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
-    (directory / "config.json").write_text(json.dumps(config, indent=2))
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+    (directory / CONFIG).write_text(json.dumps(dict(checkpoint.config), indent=2), encoding="utf-8")
+    (directory / TOKENIZER).write_text(checkpoint.tokenizer, encoding="utf-8")
+    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in checkpoint.tensors.items()}
+    save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})

@@ -17,9 +17,7 @@ MAX_TOKENS = 128
 PASS_TOKENS = 2_048
 
 
-def vectors(
-    checkpoint: Path, texts: Sequence[str], track: Track = quiet
-) -> NDArray[np.float16]:
+def vectors(checkpoint: Path, texts: Sequence[str], track: Track = quiet) -> NDArray[np.float16]:
     """float16[n, d]: unit vectors, the mean of the last layer (Reimers and Gurevych 2019)."""
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
     tokenizer.no_padding()

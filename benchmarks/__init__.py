@@ -1,0 +1,1 @@
+"""What things cost: `python -m benchmarks` lists the benchmarks, one module each."""

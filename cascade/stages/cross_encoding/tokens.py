@@ -1,0 +1,127 @@
+"""Texts to pairs of tokens: a bounded text is tokenised once and its tokens are kept by content."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from threading import Lock
+
+import numpy as np
+
+from cascade.stages.cross_encoding.packed import Ids, Pair
+from features.wordpiece import WordPieces
+
+CHARACTERS_A_TOKEN = 32
+"""A text is cut at this many characters a token of its room before it is tokenised. A word piece has four
+to six, so that only oddities (such as pages of blanks) lose a token that had room."""
+OVERHEAD = 200
+"""Bytes that an entry of the cache costs beyond its tokens."""
+SPECIAL = 3
+"""[CLS], [SEP] and [SEP]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Text:
+    """A text's first tokens, and whether that is all of them."""
+
+    ids: Ids
+    cut: bool
+
+
+@dataclass
+class TokenCache:
+    """Tokens by content within a byte budget, the least recently used go first. Safe among threads."""
+
+    budget: int
+    used: int = 0
+    entries: OrderedDict[bytes, Text] = field(default_factory=OrderedDict)
+    lock: Lock = field(default_factory=Lock)
+
+    def get(self, keys: Sequence[bytes]) -> list[Text | None]:
+        """What is known of the keys."""
+        with self.lock:
+            found = [self.entries.get(key) for key in keys]
+            for key, text in zip(keys, found, strict=True):
+                if text is not None:
+                    self.entries.move_to_end(key)
+        return found
+
+    def put(self, keys: Sequence[bytes], texts: Sequence[Text]) -> None:
+        """Keep the texts, and drop old ones over the budget."""
+        with self.lock:
+            for key, text in zip(keys, texts, strict=True):
+                if key not in self.entries:
+                    self.entries[key] = text
+                    self.used += text.ids.nbytes + OVERHEAD
+            while self.used > self.budget and self.entries:
+                _, old = self.entries.popitem(last=False)
+                self.used -= old.ids.nbytes + OVERHEAD
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Makes pairs of a query and documents.
+
+    Attributes:
+        tokenizer: texts to word pieces.
+        first, last: the ids of [CLS] and [SEP].
+        max_tokens: of a whole pair, special tokens included.
+        query_tokens: what the query keeps of them however long the document is.
+        cache: tokens of documents.
+    """
+
+    tokenizer: WordPieces
+    first: int
+    last: int
+    max_tokens: int
+    query_tokens: int
+    cache: TokenCache
+
+    def pairs(self, query: str, documents: Sequence[str]) -> tuple[list[Pair], int, bool]:
+        """A pair a document, how many documents were cut, and whether the query was."""
+        asked = self.encode([query])[0]
+        made = [self.pair(asked, text) for text in self.texts(documents)]
+        cut = sum(cut for _, cut, _ in made)
+        return [pair for pair, _, _ in made], cut, any(short for _, _, short in made)
+
+    def pair(self, query: Text, document: Text) -> tuple[Pair, bool, bool]:
+        """The pair, whether the document was cut, and whether the query was.
+
+        The query keeps `query_tokens`, and more where the document leaves room.
+        """
+        room = self.max_tokens - SPECIAL
+        kept = min(len(query.ids), room, max(self.query_tokens, room - len(document.ids)))
+        left = min(len(document.ids), room - kept)
+        ids = np.empty(kept + left + SPECIAL, np.int32)
+        ids[0], ids[kept + 1], ids[-1] = self.first, self.last, self.last
+        ids[1 : kept + 1] = query.ids[:kept]
+        ids[kept + 2 : -1] = document.ids[:left]
+        short = query.cut or kept < len(query.ids)
+        return Pair(ids, kept + 2), document.cut or left < len(document.ids), short
+
+    def texts(self, documents: Sequence[str]) -> list[Text]:
+        """The documents' tokens, from the cache where they are known."""
+        keys = [blake2b(text.encode("utf-8", "replace"), digest_size=16).digest() for text in documents]
+        found = self.cache.get(keys)
+        unknown = {
+            key: text for key, text, known in zip(keys, documents, found, strict=True) if known is None
+        }
+        if unknown:
+            fresh = dict(zip(unknown, self.encode(list(unknown.values())), strict=True))
+            self.cache.put(list(fresh), list(fresh.values()))
+            found = [known or fresh[key] for key, known in zip(keys, found, strict=True)]
+        return [text for text in found if text is not None]
+
+    def encode(self, texts: Sequence[str]) -> list[Text]:
+        """The texts' first `max_tokens` tokens."""
+        bound = self.max_tokens * CHARACTERS_A_TOKEN
+        tokens = self.tokenizer.encode([text[:bound] for text in texts])
+        edges = tokens.offsets.tolist()
+        spans = list(zip(edges[:-1], edges[1:], texts, strict=True))
+        return [
+            Text(
+                tokens.ids[a : min(b, a + self.max_tokens)].copy(),
+                b - a > self.max_tokens or len(text) > bound,
+            )
+            for a, b, text in spans
+        ]

@@ -1,0 +1,255 @@
+"""Where bundles live and which of them serve.
+
+    <root>/<tenant>/<ranker>/versions/<version>/    a bundle, complete from the moment it is there
+    <root>/<tenant>/<ranker>/promoted.json          the version that serves, and those before it
+    <root>/<tenant>/<ranker>/.staging/              bundles on their way in
+    <root>/<tenant>/<ranker>/.lock                  taken by writers, never by readers
+
+Publishing copies into a staging folder, verifies, flushes to the disk and renames; promoting replaces one
+file. A process that dies at any point leaves the old state or the new one, and perhaps a staging folder,
+which the next publish sweeps away unless a living process holds it.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+from uuid import uuid4
+
+import msgspec
+
+from cascade.files import (
+    held,
+    is_held,
+    locked,
+    make_directory,
+    remove_tree,
+    replace_durably,
+    sync_directory,
+    sync_tree,
+)
+from cascade.manifest import open_bundle, read_manifest
+from cascade.names import check_name, is_name
+from cascade.promotion import Promotion, back, forward
+from features.errors import Corrupt, NotFound, NotReady, SluiceError, Unavailable
+
+PROMOTED = "promoted.json"
+VERSIONS = "versions"
+STAGING = ".staging"
+LOCK = ".lock"
+
+
+class Store(Protocol):
+    """What serves whom. Names are checked before anything is looked up, so none can lead out of the store.
+
+    Every method raises InvalidInput for a malformed name, and those that read raise NotFound for a tenant, a
+    ranker or a version that is not there, naming those that are.
+    """
+
+    def tenants(self) -> tuple[str, ...]:
+        """All tenants, sorted."""
+        ...
+
+    def rankers(self, tenant: str) -> tuple[str, ...]:
+        """A tenant's rankers, sorted."""
+        ...
+
+    def versions(self, tenant: str, ranker: str) -> tuple[str, ...]:
+        """A ranker's versions, oldest first."""
+        ...
+
+    def promotion(self, tenant: str, ranker: str) -> Promotion:
+        """The version that serves ("" where none does yet), and those that did before."""
+        ...
+
+    def path(self, tenant: str, ranker: str, version: str | None = None) -> Path:
+        """The directory of a version's bundle, by default the promoted one's.
+
+        Raises:
+            NotReady: if nothing is promoted.
+        """
+        ...
+
+    def publish(self, tenant: str, ranker: str, bundle: Path) -> str:
+        """Copy a bundle in and return its version; a version that is there already stays as it is.
+
+        Raises:
+            Corrupt: if a file of the bundle is not the one that was written.
+        """
+        ...
+
+    def promote(self, tenant: str, ranker: str, version: str, expected: str | None = None) -> None:
+        """Let a version serve. `expected` is the version it should replace ("" = none); None = any.
+
+        Raises:
+            Conflict: if another one than `expected` serves.
+        """
+        ...
+
+    def rollback(self, tenant: str, ranker: str, expected: str | None = None) -> str:
+        """Let the version before serve again, and return it.
+
+        Raises:
+            NotReady: if there is none before.
+            Conflict: if another one than `expected` serves.
+        """
+        ...
+
+
+class DirectoryStore:
+    """A store in a directory, shared by any number of processes."""
+
+    def __init__(self, root: Path) -> None:
+        if root.exists() and not root.is_dir():
+            raise Unavailable(f"the store {root} is no directory")
+        self.root = root
+
+    def tenants(self) -> tuple[str, ...]:
+        """All tenants, sorted."""
+        return folders(self.root)
+
+    def rankers(self, tenant: str) -> tuple[str, ...]:
+        """A tenant's rankers, sorted."""
+        home = self.root / check_name(tenant, "tenant")
+        if not home.is_dir():
+            raise absent("tenant", tenant, self.tenants())
+        return folders(home)
+
+    def versions(self, tenant: str, ranker: str) -> tuple[str, ...]:
+        """A ranker's versions, oldest first."""
+        home = self._home(tenant, ranker) / VERSIONS
+        return tuple(sorted(folders(home), key=lambda version: (age(home / version), version)))
+
+    def promotion(self, tenant: str, ranker: str) -> Promotion:
+        """The version that serves ("" where none does yet), and those that did before."""
+        return read_promotion(self._home(tenant, ranker) / PROMOTED)
+
+    def path(self, tenant: str, ranker: str, version: str | None = None) -> Path:
+        """The directory of a version's bundle, by default the promoted one's."""
+        if version is None:
+            version = self.promotion(tenant, ranker).version
+            if not version:
+                raise NotReady(f"ranker {ranker!r} of {tenant!r} has no promoted version; promote one")
+        found = self._home(tenant, ranker) / VERSIONS / check_name(version, "version")
+        if not found.is_dir():
+            raise absent("version", version, self.versions(tenant, ranker))
+        return found
+
+    def publish(self, tenant: str, ranker: str, bundle: Path) -> str:
+        """Copy a bundle in and return its version; one that is there in good order stays as it is."""
+        home = self.root / check_name(tenant, "tenant") / check_name(ranker, "ranker")
+        version = open_bundle(bundle).version
+        make_directory(home / VERSIONS)
+        make_directory(home / STAGING)
+        with staging(home) as staged:
+            shutil.copytree(bundle, staged, dirs_exist_ok=True)
+            if open_bundle(staged).version != version:
+                raise Corrupt("the bundle changed while it was copied", path=str(bundle))
+            sync_tree(staged)
+            with locked(home / LOCK):
+                put_in_place(staged, home / VERSIONS / version)
+        return version
+
+    def promote(self, tenant: str, ranker: str, version: str, expected: str | None = None) -> None:
+        """Let a version serve; `expected` is the version it should replace ("" = none), None = any."""
+        self.path(tenant, ranker, version)
+        home = self._home(tenant, ranker)
+        with locked(home / LOCK):
+            before = read_promotion(home / PROMOTED)
+            write_promotion(home / PROMOTED, before, forward(before, version, expected))
+
+    def rollback(self, tenant: str, ranker: str, expected: str | None = None) -> str:
+        """Let the version before serve again, and return it."""
+        home = self._home(tenant, ranker)
+        with locked(home / LOCK):
+            before = read_promotion(home / PROMOTED)
+            after = back(before, expected)
+            self.path(tenant, ranker, after.version)
+            write_promotion(home / PROMOTED, before, after)
+        return after.version
+
+    def _home(self, tenant: str, ranker: str) -> Path:
+        known = self.rankers(tenant)
+        if check_name(ranker, "ranker") not in known:
+            raise absent("ranker", ranker, known)
+        return self.root / tenant / ranker
+
+
+def folders(directory: Path) -> tuple[str, ...]:
+    """Names of the folders in a directory (which need not be there), as far as they are names of ours."""
+    if not directory.is_dir():
+        return ()
+    return tuple(sorted(each.name for each in directory.iterdir() if is_name(each.name) and each.is_dir()))
+
+
+def absent(what: str, name: str, known: tuple[str, ...]) -> NotFound:
+    """The error for a name that is not there."""
+    return NotFound(f"no {what} {name!r}; there are {', '.join(known) or 'none'}", path=what)
+
+
+def age(directory: Path) -> float:
+    """When a bundle was made, in seconds since 1970; one that cannot be read comes first."""
+    try:
+        return read_manifest(directory).manifest.created.timestamp()
+    except SluiceError:
+        return 0.0
+
+
+@contextmanager
+def staging(home: Path) -> Iterator[Path]:
+    """A staging folder of our own, after those of the dead are gone; it is removed if it is still there."""
+    staged = home / STAGING / uuid4().hex
+    with ExitStack() as stack:
+        with locked(home / LOCK):
+            sweep(home / STAGING)
+            staged.mkdir()
+            stack.callback(remove_tree, staged)
+            stack.enter_context(held(staged))
+        yield staged
+
+
+def sweep(directory: Path) -> None:
+    """Remove the staging folders that no living process holds."""
+    for folder in directory.iterdir():
+        if not is_held(folder):
+            remove_tree(folder)
+
+
+def put_in_place(staged: Path, target: Path) -> None:
+    """Move a bundle to where readers look. One that is there stays, unless it has come to harm."""
+    if target.exists():
+        if is_sound(target):
+            return
+        target.rename(staged.with_name(f"{staged.name}-harmed"))
+    staged.rename(target)
+    sync_directory(target.parent)
+
+
+def is_sound(directory: Path) -> bool:
+    """Whether a directory holds a bundle with all digests right."""
+    try:
+        open_bundle(directory)
+    except SluiceError:
+        return False
+    return True
+
+
+def read_promotion(path: Path) -> Promotion:
+    """What serves; nothing where the file is not there.
+
+    Raises:
+        Corrupt: if the file is not what promoting writes.
+    """
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Promotion)
+    except FileNotFoundError:
+        return Promotion()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Corrupt(f"{error}; promote a version again after removing the file", path=str(path)) from None
+
+
+def write_promotion(path: Path, before: Promotion, after: Promotion) -> None:
+    """Let another version serve, if it is another one."""
+    if after != before:
+        replace_durably(path, msgspec.json.encode(after))

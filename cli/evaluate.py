@@ -1,0 +1,131 @@
+"""`sluice evaluate`: what each stage of a ranker brings, and what it costs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from cascade.load import load_ranker
+from cascade.ranker import Ranker
+from cascade.store import DirectoryStore
+from cli.console import err, out, track
+from features.errors import InvalidInput
+from training.collection import Collection
+from training.evaluate import Evaluation, Settings, StageVerdict, evaluate
+from training.metrics import MRR, NDCG, Conventions, Gain, NoRelevant, Scores
+from training.sources import open_collection
+from training.summary import summary
+from training.verdict import Rule, percent
+
+
+def command(
+    collection: Annotated[Path, typer.Option(help="Folder with corpus, queries and qrels, or a LETOR file.")],
+    queries: Annotated[str, typer.Option(help="NAME in queries.NAME.jsonl; the unnamed without it.")] = "",
+    candidates: Annotated[str, typer.Option(help="judged, bm25:K, or a TREC run file.")] = "judged",
+    store: Annotated[Path | None, typer.Option(help="Folder of published bundles.")] = None,
+    tenant: Annotated[str, typer.Option(help="Whose ranker.")] = "",
+    ranker: Annotated[str, typer.Option(help="The ranker's name within the tenant.")] = "default",
+    version: Annotated[str, typer.Option(help="A published version; the promoted one without it.")] = "",
+    embedded: Annotated[bool, typer.Option("--embedded", help="The ranker that comes with Sluice.")] = False,
+    gain: Annotated[Gain, typer.Option(help="nDCG's gain of a grade: itself, or 2^grade - 1.")] = "linear",
+    no_relevant: Annotated[NoRelevant, typer.Option(help="Queries without a relevant document.")] = "skip",
+    min_lift: Annotated[float, typer.Option(help="Relative lift that a stage has to bring.")] = 0.02,
+    alpha: Annotated[float, typer.Option(help="A p-value below this is significant.")] = 0.05,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap and the randomisation test.")] = 7,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report with plots to this file.")] = None,
+) -> None:
+    """Judge every stage of a ranker: metrics, significance, cost, and whether it earns its place.
+
+    The first stage is compared with the bm25 baseline, each later one with the stage before it.
+    """
+    if report:
+        from training.report import require_plots
+
+        require_plots()
+    data = open_collection(collection, queries)
+    chosen = embedded_ranker(data) if embedded else published(store, tenant, ranker, version)
+    settings = Settings(candidates, Conventions(gain, no_relevant), Rule(min_lift, alpha), seed)
+    found = evaluate(chosen, data, settings, track)
+    show(found)
+    if json:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(summary(found)), indent=2))
+    if report:
+        from training.report import write_report
+
+        write_report(found, report)
+
+
+def published(store: Path | None, tenant: str, ranker: str, version: str) -> Ranker:
+    """A ranker of a store.
+
+    Raises:
+        InvalidInput: if neither a store nor the embedded ranker was asked for.
+    """
+    if store is None or not tenant:
+        raise InvalidInput("give --store DIR with --tenant NAME, or --embedded")
+    return load_ranker(DirectoryStore(store).path(tenant, ranker, version or None), ranker)
+
+
+def embedded_ranker(collection: Collection) -> Ranker:
+    """The ranker that comes with Sluice, over whatever text fields the collection has."""
+    from training.embedded.ranker import embedded_ranker as make
+
+    return make(collection)
+
+
+def show(found: Evaluation) -> None:
+    """The table for people, the verdicts, and what they should know."""
+    for note in found.notes:
+        err.print(f"note: {note}", style="yellow", markup=False, highlight=False)
+    out.print(table(found))
+    for stage in found.stages:
+        style = "green" if stage.earned else "red"
+        out.print(f"- {stage.verdict}", style=style, markup=False, highlight=False)
+    for each in found.final_against:
+        text = f"- the cascade against {each.against}: {NDCG} {percent(each)} (p = {each.p_value:.4f})"
+        out.print(text, markup=False, highlight=False)
+
+
+def table(found: Evaluation) -> Table:
+    """A row a baseline and a stage."""
+    judge = found.judge
+    queries = f"{len(judge.queries)} queries ({judge.alone} without relevant documents)"
+    caption = (
+        f"{judge.conventions.describe()}. Difference: {NDCG} against the row's predecessor, 95 % interval."
+    )
+    shown = Table(
+        title=f"{found.ranker} on {queries}, candidates: {found.settings.candidates}", caption=caption
+    )
+    recalls = [f"recall@{depth}" for depth in judge.depths]
+    heads = ["difference", "p", "lost", "top 10 changed", "ms", "tokens"]
+    shown.add_column("after")
+    for head in (NDCG, MRR, *recalls, *heads):
+        shown.add_column(head, justify="right")
+    for name, scores in found.baselines.items():
+        shown.add_row(name, *figures(scores, recalls), *[""] * len(heads))
+    for stage in found.stages:
+        shown.add_row(stage.replay.name, *figures(stage.scores, recalls), *details(stage))
+    return shown
+
+
+def figures(scores: Scores, recalls: list[str]) -> list[str]:
+    """The metrics of a row."""
+    means = scores.means()
+    return [f"{means[name]:.4f}" for name in (NDCG, MRR, *recalls)]
+
+
+def details(stage: StageVerdict) -> list[str]:
+    """The comparison and the cost of a stage."""
+    found, each = stage.comparison, stage.replay
+    tokens = sum(each.tokens()) / max(len(each.reports), 1)
+    return [
+        f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}]",
+        f"{found.p_value:.4f}",
+        f"{stage.lost_relevant:.2%}",
+        f"{each.changed_top():.2f}",
+        f"{each.mean_ms():.1f}",
+        f"{tokens:.0f}",
+    ]

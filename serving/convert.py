@@ -1,0 +1,192 @@
+"""The one place where messages meet domain types: requests in here, rankings out in `answer`.
+
+Every check names the field by its path in the request, and is made before any work is done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from math import isfinite
+from typing import cast
+
+from sluice.v1 import ranking_pb2 as pb
+
+from cascade.deadline import Deadline
+from cascade.request import RankRequest
+from features.batch import Query, Value, single
+from features.columns import Column, Input, Kind, read_as
+from features.errors import InvalidInput
+from serving.columns import Named, check_length, check_lengths, read_columns, read_query_vector
+from serving.settings import Limits
+
+NOW = "now"
+"""Query value that the server fills in where it was not sent: seconds since 1970."""
+
+Reads = Mapping[str, frozenset[Kind]]
+"""Column name → the kinds that the ranker reads it as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A request that has been read, with what the caller should know of it."""
+
+    request: RankRequest
+    warnings: tuple[str, ...]
+
+
+def reads_of(inputs: tuple[Input, ...]) -> Reads:
+    """The columns of a ranker by name."""
+    return {
+        name: frozenset(read.kind for read in inputs if read.name == name)
+        for name in dict.fromkeys(read.name for read in inputs)
+    }
+
+
+def budget_s(message: pb.RankRequest) -> float | None:
+    """Seconds of the request's own time budget, if it names one.
+
+    Raises:
+        InvalidInput: for a negative one.
+    """
+    if not message.HasField("time_budget"):
+        return None
+    seconds: float = message.time_budget.seconds + message.time_budget.nanos / 1e9
+    if seconds < 0:
+        raise InvalidInput("is negative", path="time_budget")
+    return seconds
+
+
+def to_work(message: pb.RankRequest, reads: Reads, limits: Limits, deadline: Deadline, now: float) -> Work:
+    """What a request asks for.
+
+    Raises:
+        InvalidInput: naming the field by its path.
+    """
+    if message.top_k > limits.top_k:
+        raise InvalidInput(f"is {message.top_k}, more than the {limits.top_k} allowed", path="top_k")
+    query = to_query(message, limits, now)
+    ids = to_ids(message.candidates, limits)
+    columns, warnings = to_columns(message, len(ids), reads, limits)
+    check_dimensions(query, columns)
+    return Work(RankRequest(single(query, ids, columns), message.top_k, deadline), warnings)
+
+
+def to_query(message: pb.RankRequest, limits: Limits, now: float) -> Query:
+    """Query and user as one: the user's values are named `user.<name>`."""
+    if not message.query.text.strip():
+        raise InvalidInput("is empty; send what the person asked for", path="query.text")
+    check_length(message.query.text, limits.query_bytes, "query.text")
+    sent = len(message.query.values) + len(message.query.vectors) + len(message.user.values)
+    if sent > limits.query_values:
+        raise InvalidInput(
+            f"has {sent} values, more than the {limits.query_values} allowed", path="query.values"
+        )
+    values: dict[str, Value] = {NOW: now}
+    values |= {
+        name: to_value(value, f'query.values["{name}"]') for name, value in message.query.values.items()
+    }
+    values |= {
+        f"user.{name}": to_value(value, f'user.values["{name}"]')
+        for name, value in message.user.values.items()
+    }
+    values |= {f"user.{key}": text for key in ("id", "session_id") if (text := getattr(message.user, key))}
+    vectors = {
+        name: read_query_vector(vector, f'query.vectors["{name}"]', limits)
+        for name, vector in message.query.vectors.items()
+    }
+    return Query(message.query.text, values, vectors, message.request_id)
+
+
+def to_value(message: pb.Value, path: str) -> Value:
+    """A named value."""
+    kind = message.WhichOneof("kind")
+    if kind is None:
+        raise InvalidInput("has no value of any kind", path=path)
+    if kind == "keywords":
+        return tuple(message.keywords.values)
+    if kind == "number" and not isfinite(message.number):
+        raise InvalidInput("a number must be finite; leave a missing one out", path=path)
+    return cast(Value, getattr(message, kind))
+
+
+def to_ids(message: pb.Candidates, limits: Limits) -> list[str]:
+    """The ids, unique and not empty."""
+    ids = list(message.ids)
+    if len(ids) > limits.candidates:
+        raise InvalidInput(
+            f"has {len(ids)} candidates, more than the {limits.candidates} allowed", path="candidates.ids"
+        )
+    check_lengths(ids, limits.name_bytes, "candidates", "ids")
+    distinct = set(ids)
+    if "" in distinct:
+        raise InvalidInput("is empty", path=f"candidates.ids[{ids.index('')}]")
+    if len(distinct) < len(ids):
+        first: dict[str, int] = {}
+        row = next(row for row, name in enumerate(ids) if first.setdefault(name, row) != row)
+        raise InvalidInput(f"{ids[row]!r} is also row {first[ids[row]]}", path=f"candidates.ids[{row}]")
+    return ids
+
+
+def to_columns(
+    message: pb.RankRequest, n: int, reads: Reads, limits: Limits
+) -> tuple[dict[str, Column], tuple[str, ...]]:
+    """The columns that the ranker reads, and a warning for each that only one side knows."""
+    columns: dict[str, Column] = {}
+    warnings: list[str] = []
+    seen: set[str] = set()
+    for named in read_columns(message.candidates, n, limits):
+        name, path, _, _ = named
+        check_name(name, path, seen, limits)
+        seen.add(name)
+        if name in reads:
+            columns[name] = fitting(named, reads[name])
+        elif message.ignore_unknown_columns:
+            warnings.append(f"{path}: {unknown(name, reads)}")
+        else:
+            raise InvalidInput(f"{unknown(name, reads)}; or set ignore_unknown_columns", path=path)
+    absent = [name for name in reads if name not in seen]
+    if absent and n:
+        warnings.append(f"candidates.columns: {', '.join(absent)} not sent; missing for every candidate")
+    return columns, tuple(warnings)
+
+
+def check_name(name: str, path: str, seen: set[str], limits: Limits) -> None:
+    """Refuse a column without a name, with an endless one, or with one that was there before."""
+    if not name:
+        raise InvalidInput("has no name", path=path)
+    check_length(name, limits.name_bytes, f"{path}.name")
+    if name in seen:
+        raise InvalidInput(f"a second column named {name!r}", path=path)
+
+
+def unknown(name: str, reads: Reads) -> str:
+    """One sentence on a column that the ranker does not read."""
+    near = get_close_matches(name, reads, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"the ranker reads no column {name!r}{hint} (it reads {', '.join(reads) or 'none'})"
+
+
+def fitting(named: Named, kinds: frozenset[Kind]) -> Column:
+    """The column as it will be read; where that is in one way only, converted once and for all."""
+    _, path, sent, column = named
+    if column is not None and kinds == {column.kind}:
+        return column
+    if column is None:
+        wanted = " and ".join(sorted(kinds))
+        raise InvalidInput(f"is a {sent} column where a {wanted} column is read", path=path)
+    try:
+        converted = [read_as(column, kind) for kind in sorted(kinds)]
+    except InvalidInput as error:
+        raise error.at(path) from None
+    return converted[0] if len(converted) == 1 else column
+
+
+def check_dimensions(query: Query, columns: Mapping[str, Column]) -> None:
+    """Refuse a query vector that cannot be compared with the column of its name."""
+    for name, vector in query.vectors.items():
+        column = columns.get(name)
+        if column is not None and column.kind is Kind.VECTOR and column.values.shape[1] != len(vector):
+            raise InvalidInput(
+                f"has {len(vector)} elements where the candidates' column has {column.values.shape[1]}",
+                path=f'query.vectors["{name}"]',
+            )

@@ -1,0 +1,138 @@
+"""The one place where errors become statuses, and where every call is timed and counted."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import grpc
+import structlog
+from sluice.v1 import ranking_pb2 as pb
+
+from features.errors import InvalidInput
+from serving.answer import to_failure
+from serving.observe import Metrics
+from serving.status import Refusal, refusal
+
+OURS = "/sluice.v1."
+
+log = structlog.get_logger()
+
+Behaviour = Callable[[Any, grpc.ServicerContext], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Stands for a request whose bytes are no message; `Edge` refuses it before a servicer sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge(grpc.ServerInterceptor):  # type: ignore[type-arg]  # only the stubs are generic
+    """Wraps the methods of our services, whose servicers have no try/except of their own.
+
+    Health and reflection stay as their packages made them.
+    """
+
+    metrics: Metrics
+    new_id: Callable[[], str]
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """The handler of a call with its behaviour wrapped; None (UNIMPLEMENTED) stays None."""
+        handler = continuation(details)
+        if handler is None or not details.method.startswith(OURS):
+            return handler
+        make, behaviour, guard = self._shape(handler)
+        return make(
+            guard(details.method, behaviour),
+            request_deserializer=lenient(handler.request_deserializer),
+            response_serializer=handler.response_serializer,
+        )
+
+    def _shape(self, handler: Any) -> tuple[Callable[..., Any], Behaviour, Callable[..., Behaviour]]:
+        guard = self._streaming if handler.response_streaming else self._unary
+        if handler.request_streaming and handler.response_streaming:
+            return grpc.stream_stream_rpc_method_handler, handler.stream_stream, guard
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler, handler.stream_unary, guard
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler, handler.unary_stream, guard
+        return grpc.unary_unary_rpc_method_handler, handler.unary_unary, guard
+
+    def _unary(self, method: str, behaviour: Behaviour) -> Behaviour:
+        def call(request: Any, context: grpc.ServicerContext) -> Any:
+            start = perf_counter()
+            try:
+                response = behaviour(well_formed(request), context)
+            except Exception as error:
+                refused = refuse(error, method, self.new_id)
+            else:
+                self.metrics.answered(method, grpc.StatusCode.OK, perf_counter() - start)
+                return response
+            return self._abort(context, method, refused, start)
+
+        return call
+
+    def _streaming(self, method: str, behaviour: Behaviour) -> Behaviour:
+        def call(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+            start = perf_counter()
+            try:
+                yield from behaviour(well_formed(request), context)
+            except Exception as error:
+                refused = refuse(error, method, self.new_id)
+            else:
+                self.metrics.answered(method, grpc.StatusCode.OK, perf_counter() - start)
+                return
+            self._abort(context, method, refused, start)
+
+        return call
+
+    def _abort(self, context: grpc.ServicerContext, method: str, refused: Refusal, start: float) -> None:
+        self.metrics.answered(method, refused.status, perf_counter() - start)
+        context.set_trailing_metadata(refused.metadata)
+        context.abort(refused.status, refused.message)
+
+
+def refuse(error: Exception, method: str, new_id: Callable[[], str]) -> Refusal:
+    """What the caller is told of an error; the log is told all of one that nobody foresaw."""
+    refused = refusal(error, new_id)
+    if refused.error_id:
+        log.error("internal_error", method=method, error_id=refused.error_id, exc_info=error)
+    else:
+        log.info("refused", method=method, status=refused.status.name, message=refused.message)
+    return refused
+
+
+def or_failure(
+    work: Callable[[], pb.RankResponse], message: pb.RankRequest, new_id: Callable[[], str]
+) -> pb.RankResponse:
+    """The answer to one of many requests, or its failure as a message, so that the others go on."""
+    try:
+        return work()
+    except Exception as error:
+        return to_failure(message.request_id, refuse(error, f"{OURS}Ranking/RankMany", new_id))
+
+
+def lenient(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+    """A parser that answers `Malformed` where bytes are no message.
+
+    gRPC calls INTERNAL what a parser raises, though it is the caller who has to mend it.
+    """
+
+    def read(data: bytes) -> Any:
+        try:
+            return parse(data) if parse else data
+        except Exception:
+            return Malformed()
+
+    return read
+
+
+def well_formed(request: Any) -> Any:
+    """The request, or its stream with the same check on every message.
+
+    Raises:
+        InvalidInput: for bytes that are no message of the method's type.
+    """
+    if isinstance(request, Malformed):
+        raise InvalidInput("these bytes are not a valid message of this method (strings must be UTF-8)")
+    return map(well_formed, request) if isinstance(request, Iterator) else request

@@ -1,0 +1,102 @@
+"""What operators see: Prometheus metrics by stage, and structured logs on standard error.
+
+Label values are bounded: methods of the server, statuses, and the stage names of loaded bundles. Nothing
+that a caller sends becomes a label.
+"""
+
+import logging
+import sys
+from typing import TextIO
+
+import grpc
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from cascade.ranking import Ranking
+
+SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+SIZES = (1, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+
+
+class Metrics:
+    """The metrics of one server, in a registry of their own so that tests may run several."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        one = self.registry
+        self.requests = Counter("sluice_requests", "Calls by outcome.", ["method", "status"], registry=one)
+        self.latency = Histogram(
+            "sluice_request_seconds", "Time to answer.", ["method"], buckets=SECONDS, registry=one
+        )
+        self.stages = Counter("sluice_stage_runs", "Stages by outcome.", ["stage", "status"], registry=one)
+        self.stage_time = Histogram(
+            "sluice_stage_seconds",
+            "Time by stage and part (queue, features, inference).",
+            ["stage", "part"],
+            buckets=SECONDS,
+            registry=one,
+        )
+        self.stage_seen = Counter(
+            "sluice_stage_candidates", "Candidates that stages saw.", ["stage"], registry=one
+        )
+        self.tokens = Counter("sluice_stage_tokens", "Tokens that models read.", ["stage"], registry=one)
+        self.candidates = Histogram("sluice_candidates", "Candidates a request.", buckets=SIZES, registry=one)
+        self.degraded = Counter("sluice_degraded", "Rankings that a stage was missing in.", registry=one)
+        self.in_flight = Gauge("sluice_in_flight", "Requests admitted and not yet answered.", registry=one)
+        self.loads = Counter("sluice_ranker_loads", "Bundles loaded, by outcome.", ["outcome"], registry=one)
+
+    def answered(self, method: str, status: grpc.StatusCode, seconds: float) -> None:
+        """One call has ended."""
+        self.requests.labels(method, status.name).inc()
+        self.latency.labels(method).observe(seconds)
+
+    def ranked(self, ranking: Ranking, candidates: int) -> None:
+        """One ranking is final."""
+        self.candidates.observe(candidates)
+        self.degraded.inc(1 if ranking.degraded else 0)
+        for report in ranking.reports:
+            self.stages.labels(report.name, report.status.value).inc()
+            self.stage_seen.labels(report.name).inc(report.seen)
+            parts = (
+                ("queue", report.queue_s),
+                ("features", report.features_s),
+                ("inference", report.inference_s),
+            )
+            for part, seconds in parts:
+                if seconds:
+                    self.stage_time.labels(report.name, part).observe(seconds)
+            if report.tokens:
+                self.tokens.labels(report.name).inc(report.tokens)
+
+    def expose(self, host: str, port: int) -> "MetricsPage":
+        """Serve the metrics over HTTP; port 0 takes any free one."""
+        return MetricsPage(self.registry, host, port)
+
+
+class MetricsPage:
+    """The metrics over HTTP."""
+
+    def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
+        self._server, self._thread = start_http_server(port, host, registry)
+        self.port = int(self._server.server_port)
+
+    def close(self) -> None:
+        """Stop serving, and give the port back."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def configure_logs(stream: TextIO = sys.stderr, level: int = logging.INFO) -> None:
+    """One JSON object a line, for whoever collects them."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,134 @@
+"""The server: ports, threads, health, reflection, and how it comes up and goes down.
+
+A pool of threads rather than an event loop. Ranking is arithmetic that holds a core; with asyncio each
+request pays a hop to a worker thread and back, and the loop waits for the interpreter lock behind the
+workers: measured with 100 candidates, the pool answered 1.1 to 1.9 times as many requests a second.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from sluice.v1 import ranking_pb2, ranking_pb2_grpc
+
+from cascade.load import load_ranker
+from features.errors import InvalidConfig
+from serving.health import SERVING, Health
+from serving.interceptors import Edge
+from serving.observe import Metrics, MetricsPage
+from serving.rankers import Catalogue, Load, Source, Watch
+from serving.service import RankingService
+from serving.settings import Settings
+
+log = structlog.get_logger()
+
+RANKING: str = ranking_pb2.DESCRIPTOR.services_by_name["Ranking"].full_name
+SERVICES = ("", RANKING)
+SPARE_THREADS = 16
+"""For health, reflection and refusals, so that a full server still answers them."""
+
+
+def new_id() -> str:
+    """A random id of 32 hexadecimal digits."""
+    return uuid.uuid4().hex
+
+
+class Server:
+    """One process's server. `start` returns at once; `ready` is set when every ranker has been loaded."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Source,
+        *,
+        load: Load = load_ranker,
+        clock: Callable[[], float] = time.time,
+        new_id: Callable[[], str] = new_id,
+    ) -> None:
+        self.settings, self.metrics = settings, Metrics()
+        self.catalogue = Catalogue(
+            store,
+            load,
+            pinned=settings.pinned,
+            loaded=lambda outcome: self.metrics.loads.labels(outcome).inc(),
+        )
+        self.ready, self._draining = threading.Event(), threading.Event()
+        self.port = 0
+        self.page: MetricsPage | None = None
+        self._many = ThreadPoolExecutor(settings.cores, "many")
+        self.service = RankingService(self.catalogue, settings, self.metrics, self._many, clock, new_id)
+        self._health = Health(SERVICES)
+        self._watch = Watch(self.catalogue, settings.poll_s, self._serve)
+        self._grpc = self._build(Edge(self.metrics, new_id))
+
+    def _build(self, edge: Edge) -> grpc.Server:
+        settings = self.settings
+        threads = settings.cores + settings.queue + settings.streams + SPARE_THREADS
+        options = [
+            ("grpc.max_receive_message_length", settings.limits.message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),  # a second server on the port has to fail, not to share it
+        ]
+        built = grpc.server(ThreadPoolExecutor(threads, "grpc"), interceptors=[edge], options=options)
+        ranking_pb2_grpc.add_RankingServicer_to_server(self.service, built)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, built)
+        names = (RANKING, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, built)
+        return built
+
+    def start(self) -> int:
+        """Listen, and load rankers in the background; health says NOT_SERVING until they are there.
+
+        Returns:
+            The port.
+
+        Raises:
+            InvalidConfig: if the port is taken, or the host is not one of this machine.
+        """
+        self.port = self._bind()
+        self._expose()
+        self._grpc.start()
+        self._watch.start()
+        return self.port
+
+    def drain(self) -> None:
+        """Stop taking requests, and return when those in flight are answered or the grace is over.
+
+        A second call returns at once.
+        """
+        if self._draining.is_set():
+            return
+        self._draining.set()
+        log.info("draining", in_flight=self.service.admission.in_flight)
+        self._health.close()
+        self._watch.stop()
+        self._grpc.stop(self.settings.grace_s).wait()
+        self._many.shutdown(wait=False, cancel_futures=True)
+        if self.page:
+            self.page.close()
+        log.info("stopped")
+
+    def _bind(self) -> int:
+        host, port = self.settings.host, self.settings.port
+        try:
+            return int(self._grpc.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}"))
+        except RuntimeError:
+            raise InvalidConfig(f"cannot listen on {host}:{port}; is it taken?", path="$.port") from None
+
+    def _expose(self) -> None:
+        if self.settings.metrics_port is None:
+            return
+        try:
+            self.page = self.metrics.expose(self.settings.host, self.settings.metrics_port)
+        except OSError as error:
+            raise InvalidConfig(f"cannot listen: {error.strerror}", path="$.metrics_port") from None
+
+    def _serve(self) -> None:
+        self._health.set_all(SERVING)
+        self.ready.set()

@@ -1,0 +1,164 @@
+"""The Ranking service. Its methods have no try/except: errors become statuses in `interceptors`."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import grpc
+import structlog
+from sluice.v1 import ranking_pb2 as pb
+from sluice.v1 import ranking_pb2_grpc as rpc
+
+from cascade.deadline import Deadline
+from cascade.ranker import Ranker
+from cascade.ranking import Ranking
+from features.errors import Exhausted
+from serving.admission import Admission
+from serving.answer import to_report, to_response
+from serving.convert import Work, budget_s, to_work
+from serving.gather import as_finished
+from serving.interceptors import or_failure
+from serving.observe import Metrics
+from serving.rankers import Catalogue, Served
+from serving.settings import Settings
+from serving.status import Gone
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request with who answers it and by when."""
+
+    message: pb.RankRequest
+    request_id: str
+    served: Served
+    deadline: Deadline
+    context: grpc.ServicerContext
+
+    def check(self) -> None:
+        """Stop work that nobody waits for any more; called at stage borders."""
+        if not self.context.is_active():
+            raise Gone
+
+
+class RankingService(rpc.RankingServicer):
+    """Rank, RankStream and RankMany over one catalogue."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        settings: Settings,
+        metrics: Metrics,
+        pool: Executor,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.admission = Admission(settings.cores, settings.queue)
+        self._catalogue, self._settings, self._metrics = catalogue, settings, metrics
+        self._pool, self._clock, self._new_id = pool, clock, new_id
+        self._streams = threading.Semaphore(settings.streams)
+        metrics.in_flight.set_function(lambda: self.admission.in_flight)
+
+    def Rank(self, request: pb.RankRequest, context: grpc.ServicerContext) -> pb.RankResponse:  # noqa: N802
+        """The final ranking."""
+        with self.admission.admitted():
+            return self._final(self._begin(request, context))
+
+    def RankStream(  # noqa: N802
+        self, request: pb.RankRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.RankResponse]:
+        """The ranking after every stage; a slow reader holds no worker."""
+        with self.admission.admitted():
+            job = self._begin(request, context)
+            with self.admission.computing(job.deadline):
+                work = self._read(job)
+                rankings = job.served.ranker.stream(work.request)
+            while (response := self._next(job, work, rankings)) is not None:
+                yield response
+
+    def RankMany(  # noqa: N802
+        self, request_iterator: Iterator[pb.RankRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.RankResponse]:
+        """Every request's final ranking, as they finish."""
+        window = 2 * self._settings.cores
+        with self._stream_permit():
+            yield from as_finished(
+                request_iterator, partial(self._one, context), self._pool, window, context.add_callback
+            )
+
+    def _one(self, context: grpc.ServicerContext, message: pb.RankRequest) -> pb.RankResponse:
+        return or_failure(lambda: self._final(self._begin(message, context)), message, self._new_id)
+
+    def _begin(self, message: pb.RankRequest, context: grpc.ServicerContext) -> Job:
+        deadline = self._deadline(message, context)
+        served = self._catalogue.get(message.tenant, message.ranker)
+        return Job(message, message.request_id or self._new_id(), served, deadline, context)
+
+    def _deadline(self, message: pb.RankRequest, context: grpc.ServicerContext) -> Deadline:
+        """The earlier of the call's deadline and the request's budget, less the answer's way home."""
+        times = [left for left in (context.time_remaining(), budget_s(message)) if left is not None]
+        return Deadline.after(min(times) - self._settings.reserve_ms / 1e3) if times else Deadline()
+
+    def _read(self, job: Job) -> Work:
+        return to_work(job.message, job.served.reads, self._settings.limits, job.deadline, self._clock())
+
+    def _final(self, job: Job) -> pb.RankResponse:
+        """All stages under one permit."""
+        with self.admission.computing(job.deadline):
+            job.check()
+            work = self._read(job)
+            *_, ranking = checked(job.served.ranker.stream(work.request), job.check)
+            return self._respond(job, work, ranking)
+
+    def _next(self, job: Job, work: Work, rankings: Iterator[Ranking]) -> pb.RankResponse | None:
+        """One stage further, under a permit for that stage alone."""
+        with self.admission.computing(job.deadline):
+            job.check()
+            ranking = next(rankings, None)
+            return None if ranking is None else self._respond(job, work, ranking)
+
+    def _respond(self, job: Job, work: Work, ranking: Ranking) -> pb.RankResponse:
+        message, ranker = job.message, job.served.ranker
+        top = ranking.top(message.top_k)
+        told = ranker.explain(work.request, top) if message.explain == pb.EXPLAIN_FEATURES else ()
+        response = to_response(top, work.request, told)
+        response.request_id, response.ranker, response.version = job.request_id, ranker.name, ranker.version
+        response.warnings.extend(work.warnings)
+        if message.explain != pb.EXPLAIN_NONE:
+            response.stages.extend(map(to_report, ranking.reports))
+        if ranking.final:
+            self._record(job, ranking, ranker)
+        return response
+
+    def _record(self, job: Job, ranking: Ranking, ranker: Ranker) -> None:
+        self._metrics.ranked(ranking, len(ranking.rows))
+        if ranking.degraded or self._settings.log_requests:
+            log.info(
+                "degraded" if ranking.degraded else "ranked",
+                request_id=job.request_id,
+                tenant=job.message.tenant,
+                ranker=ranker.name,
+                version=ranker.version,
+                candidates=len(ranking.rows),
+                stages={report.name: report.status.value for report in ranking.reports},
+            )
+
+    @contextmanager
+    def _stream_permit(self) -> Iterator[None]:
+        if not self._streams.acquire(blocking=False):
+            raise Exhausted(f"{self._settings.streams} RankMany calls are open; close one or come back")
+        try:
+            yield
+        finally:
+            self._streams.release()
+
+
+def checked(rankings: Iterator[Ranking], check: Callable[[], None]) -> Iterator[Ranking]:
+    """The rankings, with a check at every stage border."""
+    for ranking in rankings:
+        check()
+        yield ranking

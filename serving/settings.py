@@ -1,0 +1,107 @@
+"""Settings of the process: one TOML file and the flags over it, parsed into frozen values.
+
+They are another file than `cascade.toml`, with another lifetime: a ranker moves between servers, these stay.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from features.errors import InvalidConfig
+from features.registry import parse
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one request may be; enforced before any work is done.
+
+    Attributes:
+        message_bytes: of one request on the wire (gRPC itself refuses more).
+        candidates: ids in a request.
+        columns: candidate columns, those of the number matrix included.
+        text_bytes: of one text of one candidate, in UTF-8.
+        query_bytes: of the query's text, in UTF-8.
+        query_values: named values and vectors of query and user together.
+        vector_dimension: elements of one vector.
+        top_k: the largest that may be asked for.
+        name_bytes: of an id, a tenant, a ranker or a column name, in UTF-8.
+    """
+
+    message_bytes: Count = 64 << 20
+    candidates: Count = 10_000
+    columns: Count = 1_000
+    text_bytes: Count = 1 << 20
+    query_bytes: Count = 64 << 10
+    query_values: Count = 256
+    vector_dimension: Count = 4_096
+    top_k: Count = 10_000
+    name_bytes: Count = 1_024
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a server process is told.
+
+    Attributes:
+        store: the directory that bundles are published to.
+        host, port: where to listen; port 0 takes any free one.
+        workers: requests that compute at the same time; 0 = one a core.
+        queue: requests that may wait for a worker; one more is told to come back later.
+        streams: RankMany calls at the same time.
+        metrics_port: of the Prometheus page on the same host; absent = none, 0 = any free one.
+        poll_s: how often the store is asked for newly promoted versions.
+        grace_s: how long requests in flight may take to finish once the process is told to end.
+        reserve_ms: time kept back from a deadline for the answer's way home.
+        pinned: versions pinned by `name@version` that stay loaded beside the promoted ones.
+        log_requests: log a line for every request, not only for degraded and failed ones.
+    """
+
+    store: str = ""
+    host: str = "127.0.0.1"
+    port: Port = 50051
+    workers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    queue: Annotated[int, msgspec.Meta(ge=0)] = 64
+    streams: Count = 8
+    metrics_port: Port | None = None
+    poll_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    grace_s: Seconds = 10.0
+    reserve_ms: Seconds = 2.0
+    pinned: Count = 4
+    log_requests: bool = False
+    limits: Limits = Limits()
+
+    @property
+    def cores(self) -> int:
+        """Requests that compute at the same time."""
+        return self.workers or os.cpu_count() or 1
+
+
+def load_settings(file: Path | None, flags: dict[str, Any]) -> Settings:
+    """Settings from a file (if any), with the flags that were given (not None) over it.
+
+    Raises:
+        InvalidConfig: naming the key by its path, such as `$.limits.candidates`.
+    """
+    tables = parse_toml(file) if file else {}
+    return parse(
+        {**tables, **{key: value for key, value in flags.items() if value is not None}}, Settings, "$"
+    )
+
+
+def parse_toml(file: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        InvalidConfig: if the file cannot be read or is not TOML.
+    """
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidConfig(f"cannot read {file}: {error.strerror}", path="--settings") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidConfig(f"{file} is not TOML: {error}", path="--settings") from None

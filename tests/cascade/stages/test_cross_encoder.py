@@ -1,0 +1,420 @@
+"""The cross-encoder stage on a small random BERT that the packed exporter wrote."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cascade.deadline import NEVER, Deadline
+from cascade.stage import StageResult
+from cascade.stages.cross_encoder import NO_SCORE, NO_TEXT, CrossEncoder, LoadedCrossEncoder
+from cascade.stages.cross_encoding.embedded import embedded_model
+from cascade.stages.cross_encoding.packed import micro_batches, width
+from cascade.stages.cross_encoding.session import Sessions, SessionSettings
+from cascade.stages.cross_encoding.template import parse_template, render
+from cascade.stages.cross_encoding.tokens import OVERHEAD, Pairing, Text, TokenCache
+from features.batch import CandidateBatch, Query, single
+from features.columns import number, text
+from features.errors import Corrupt, InvalidConfig, NotReady
+from features.matrix import FeatureMatrix
+from features.registry import parse
+from features.wordpiece import WordPieces
+
+pytest.importorskip("onnx")
+
+from training.export import Checkpoint, Gate, export
+from training.export.bert import INPUTS, Bert
+from training.export.linear import Float
+from training.export.testing import made_pairs, made_words, random_checkpoint, wordpiece
+
+WORDS = made_words(300, np.random.default_rng(5))
+QUERY = " ".join(WORDS[:4])
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    """Two layers, 64 wide."""
+    return random_checkpoint(wordpiece(WORDS))
+
+
+@pytest.fixture(scope="module")
+def directory(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The exported model, with calibrated int8."""
+    out = tmp_path_factory.mktemp("model") / "stage"
+    pairs = made_pairs(WORDS, 10, 12, np.random.default_rng(6))
+    export(checkpoint, out, pairs, variants=["int8"], gate=Gate(tau=0.3, top_10=0.3))
+    return out
+
+
+@pytest.fixture(scope="module")
+def stage(directory: Path) -> LoadedCrossEncoder:
+    """The stage on titles and bodies."""
+    return CrossEncoder(name="ce", max_tokens=128, query_tokens=16).load(directory, ())
+
+
+def documents(count: int, seed: int = 0, median: float = 20) -> list[str]:
+    """Made-up texts of very different lengths."""
+    pairs = made_pairs(WORDS, 1, count, np.random.default_rng(seed), median)
+    return [document for _, document in pairs]
+
+
+def batch_of(bodies: Sequence[str | None], query: str = QUERY) -> CandidateBatch:
+    """One query's candidates with bodies alone."""
+    return single(Query(query), [str(row) for row in range(len(bodies))], {"body": text(bodies)})
+
+
+def matrix_of(batch: CandidateBatch) -> FeatureMatrix:
+    """A matrix without columns."""
+    return FeatureMatrix(np.empty((len(batch), 0), np.float32), (), batch.offsets, "")
+
+
+def scored(
+    stage: LoadedCrossEncoder, bodies: Sequence[str | None], query: str = QUERY, deadline: Deadline = NEVER
+) -> StageResult:
+    """The stage's result for bodies alone."""
+    batch = batch_of(bodies, query)
+    return stage.score(batch, matrix_of(batch), deadline)
+
+
+class Clock:
+    """A clock that moves on by a second whenever it is read."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        self.time += 1.0
+        return self.time
+
+
+def test_a_pair_scores_the_same_in_any_company(stage: LoadedCrossEncoder) -> None:
+    """Alone and in a hundred different batches a pair's score is the same to the bit."""
+    bodies = documents(60)
+    alone = np.array([scored(stage, [body]).scores[0] for body in bodies])
+    assert len(set(alone.tolist())) > 50
+    random = np.random.default_rng(1)
+    for turn in range(100):
+        some = random.permutation(60)[: random.integers(1, 60)]
+        deadline = Deadline.after(1e6) if turn % 2 else NEVER
+        found = scored(stage, [bodies[row] for row in some], deadline=deadline).scores
+        np.testing.assert_array_equal(found, alone[some])
+
+
+def test_threads_and_budgets_change_nothing(directory: Path, stage: LoadedCrossEncoder) -> None:
+    """The score does not depend on how the work is cut into threads and micro-batches."""
+    bodies = documents(40, 2)
+    expected = scored(stage, bodies).scores
+    for threads, budget in ((1, 64), (2, 1000)):
+        session = Sessions(SessionSettings(threads=threads)).load(directory / "model.onnx")
+        spec = CrossEncoder(name="ce", max_tokens=128, query_tokens=16, batch_tokens=budget)
+        other = LoadedCrossEncoder(spec, stage.notes, session, stage.pairing, ())
+        np.testing.assert_array_equal(scored(other, bodies).scores, expected)
+
+
+def test_scores_follow_the_model(checkpoint: Checkpoint, stage: LoadedCrossEncoder) -> None:
+    """The stage, from texts to scores, stays near a float32 graph fed by `tokenizers` itself."""
+    from tokenizers import Tokenizer
+
+    from cascade.stages.cross_encoding.packed import Pair
+    from training.export.run import open_model, scores
+
+    library = Tokenizer.from_str(checkpoint.tokenizer)
+    bodies = documents(50, 3)
+
+    def pair(body: str) -> Pair:
+        q, d = (library.encode(part, add_special_tokens=False).ids for part in (QUERY, body))
+        ids = [*[2, *q, 3, *d][:127], 3]
+        return Pair(np.array(ids, np.int32), len(q) + 2)
+
+    model = Bert(checkpoint).write(Float(), False).model(INPUTS, {"score": ("B",)})
+    expected = scores(open_model(model), [pair(body) for body in bodies])
+    found = scored(stage, bodies).scores
+    assert np.corrcoef(found, expected)[0, 1] > 0.98
+    assert np.abs(found - expected).mean() < 0.2 * expected.std()
+
+
+def test_many_queries_in_one_batch(stage: LoadedCrossEncoder) -> None:
+    """Each row is read with its own query, and a query without candidates does no harm."""
+    bodies = documents(7, 4)
+    queries = tuple(Query(" ".join(WORDS[i : i + 3])) for i in range(3))
+    batch = CandidateBatch(
+        queries, [str(i) for i in range(7)], np.array([0, 4, 4, 7]), {"body": text(bodies)}
+    )
+    found = stage.score(batch, matrix_of(batch), NEVER).scores
+    first = scored(stage, bodies[:4], queries[0].text).scores
+    last = scored(stage, bodies[4:], queries[2].text).scores
+    np.testing.assert_array_equal(found, np.concatenate([first, last]))
+
+
+def test_candidates_without_text(stage: LoadedCrossEncoder) -> None:
+    """They get an outcome and no score, and the others are scored as without them."""
+    result = scored(stage, [None, "red " + WORDS[7], "", "  \n", "\x00\x01\x02"])
+    assert result.outcomes == dict.fromkeys((0, 2, 3, 4), NO_TEXT)
+    assert np.isnan(result.scores).tolist() == [True, False, True, True, True]
+    assert result.scores[1] == scored(stage, ["red " + WORDS[7]]).scores[0]
+
+
+def test_no_candidates(stage: LoadedCrossEncoder) -> None:
+    """An empty batch gives no scores and is not late."""
+    result = scored(stage, [])
+    assert len(result.scores) == 0
+    assert not result.late
+
+
+def test_odd_texts_are_scored(stage: LoadedCrossEncoder) -> None:
+    """Unknown tokens only, control characters, and lone surrogates are read as well as they can be."""
+    result = scored(
+        stage, ["漢字 漢字 漢字", f"\x07{WORDS[3]}\x00 {WORDS[4]}\x1b", "\ud800 " + WORDS[5], "q" * 500]
+    )
+    assert np.isfinite(result.scores).all()
+    assert not result.outcomes
+    assert result.scores[1] == scored(stage, [f"{WORDS[3]} {WORDS[4]}"]).scores[0]
+
+
+def test_a_text_of_a_million_characters_is_bounded(stage: LoadedCrossEncoder) -> None:
+    """Only its beginning is tokenised, and the cut is reported."""
+    long = " ".join(WORDS[10:60])
+    result = scored(stage, [long * 3300, WORDS[5]])
+    assert result.warnings == ("1 text truncated to 128 tokens with the query",)
+    assert result.tokens < 128 + 20
+    assert result.scores[0] == scored(stage, [long * 30]).scores[0]
+    kept = [text for text in stage.pairing.cache.entries.values() if text.cut]
+    assert max(len(text.ids) for text in kept) == 128
+
+
+def test_lengths_a_hundred_times_apart(directory: Path) -> None:
+    """A batch of a word and a text of hundreds scores both as alone."""
+    stage = CrossEncoder(name="ce", max_tokens=512).load(directory, ())
+    bodies = [WORDS[1], " ".join(WORDS[:200]) * 2]
+    alone = [scored(stage, [body]).scores[0] for body in bodies]
+    np.testing.assert_array_equal(scored(stage, bodies).scores, alone)
+
+
+def test_a_long_query_leaves_room(stage: LoadedCrossEncoder) -> None:
+    """The query is cut to its room beside a long document, keeps more beside a short one, and says so."""
+    query = " ".join(WORDS[:60])
+    beside_long = scored(stage, [" ".join(WORDS[60:260])], query)
+    assert beside_long.warnings[-1] == "1 query truncated to 16 tokens"
+    assert beside_long.tokens == 128
+    assert not scored(stage, [WORDS[5]], query).warnings
+
+
+def test_time_runs_out_best_first(stage: LoadedCrossEncoder) -> None:
+    """What was scored before the deadline is the first windows, to the bit; the rest has no score."""
+    bodies = documents(200, 5)
+    everything = scored(stage, bodies).scores
+    result = scored(stage, bodies, deadline=Deadline(30.0, Clock()))
+    done = np.isfinite(result.scores)
+    assert result.late
+    assert 32 <= done.sum() < 200
+    assert done[:32].all()
+    assert not done[np.flatnonzero(done).max() // 32 * 32 + 32 :].any()
+    assert not result.outcomes
+    np.testing.assert_array_equal(result.scores[done], everything[done])
+
+
+def test_no_time_at_all(stage: LoadedCrossEncoder) -> None:
+    """A deadline that has passed scores nothing."""
+    result = scored(stage, documents(5), deadline=Deadline(0.0, Clock()))
+    assert result.late
+    assert np.isnan(result.scores).all()
+    assert result.tokens == 0
+
+
+def test_a_model_that_yields_nan(checkpoint: Checkpoint, stage: LoadedCrossEncoder) -> None:
+    """A token whose vector is broken costs its own items an outcome, and no others."""
+    tensors = dict(checkpoint.tensors)
+    words = tensors["bert.embeddings.word_embeddings.weight"].copy()
+    bad = json.loads(checkpoint.tokenizer)["model"]["vocab"][WORDS[9]]
+    words[bad] = np.nan
+    tensors["bert.embeddings.word_embeddings.weight"] = words
+    model = Bert(replace(checkpoint, tensors=tensors)).write(Float(), False)
+    from training.export.run import open_model
+
+    session = open_model(model.model(INPUTS, {"score": ("B",)}))
+    broken = LoadedCrossEncoder(stage.spec, stage.notes, session, stage.pairing, ())
+    result = scored(broken, [WORDS[8], WORDS[9], WORDS[10]])
+    assert result.outcomes == {1: NO_SCORE}
+    assert np.isnan(result.scores).tolist() == [False, True, False]
+
+
+def test_fields_and_templates(directory: Path) -> None:
+    """Fields that are there are joined by ". ", and a template puts them where it says."""
+    title, body = WORDS[20], WORDS[21] + " " + WORDS[22]
+    columns = {"title": text([title, None]), "body": text([body, body])}
+    batch = single(Query(QUERY), ["a", "b"], columns)
+    stage = CrossEncoder(name="ce").load(directory, ())
+    found = stage.score(batch, matrix_of(batch), NEVER).scores
+    np.testing.assert_array_equal(found, scored(stage, [f"{title}. {body}", body]).scores)
+    turned = CrossEncoder(name="ce", template="{body} ({title})").load(directory, ())
+    found = turned.score(batch, matrix_of(batch), NEVER).scores
+    np.testing.assert_array_equal(found, scored(stage, [f"{body} ({title})", f"{body} ()"]).scores)
+
+
+@pytest.mark.parametrize(
+    ("table", "path"),
+    [
+        ({"template": "{summary}"}, "$.stages[0]"),
+        ({"template": "{title!r}"}, "$.stages[0]"),
+        ({"template": "{title.upper}"}, "$.stages[0]"),
+        ({"template": "nothing"}, "$.stages[0]"),
+        ({"template": "{title"}, "$.stages[0]"),
+        ({"fields": []}, "$.stages[0].fields"),
+        ({"max_tokens": 16}, "$.stages[0]"),
+        ({"max_tokens": 0}, "$.stages[0].max_tokens"),
+        ({"train": {"folds": 1}}, "$.stages[0].train.folds"),
+        ({"train": {"epoch": 1}}, "$.stages[0].train"),
+    ],
+)
+def test_declarations_that_cannot_be_right(table: dict[str, object], path: str) -> None:
+    """A wrong key is refused under its path."""
+    with pytest.raises(InvalidConfig) as error:
+        parse({"name": "ce", **table}, CrossEncoder, "$.stages[0]")
+    assert error.value.path == path
+
+
+def test_a_column_of_numbers_is_refused(stage: LoadedCrossEncoder) -> None:
+    """A text field that arrives as numbers is an error that names the column."""
+    batch = single(Query(QUERY), ["a"], {"body": number([1.0])})
+    with pytest.raises(Exception, match=r"columns\.body"):
+        stage.score(batch, matrix_of(batch), NEVER)
+
+
+def test_sessions_are_shared_by_content(directory: Path, tmp_path: Path) -> None:
+    """Two directories with the same model hold one session, and it goes when nobody holds it."""
+    sessions = Sessions()
+    (tmp_path / "copy.onnx").write_bytes((directory / "model.onnx").read_bytes())
+    one, other = sessions.load(directory / "model.onnx"), sessions.load(tmp_path / "copy.onnx")
+    assert one is other
+    assert len(sessions.open) == 1
+    del one, other
+    assert len(sessions.open) == 0
+
+
+@pytest.mark.parametrize("spinning", [True, False])
+def test_session_options_take_effect(directory: Path, spinning: bool) -> None:
+    """What the settings say is what the session runs with."""
+    session = Sessions(SessionSettings(threads=2, spinning=spinning, arena=False)).load(
+        directory / "model.onnx"
+    )
+    options = session.get_session_options()
+    assert options.intra_op_num_threads == 2
+    assert options.inter_op_num_threads == 1
+    assert options.enable_cpu_mem_arena is False
+    assert options.enable_mem_pattern is False
+    assert options.graph_optimization_level.name == "ORT_ENABLE_ALL"
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == str(int(spinning))
+    assert session.get_providers() == ["CPUExecutionProvider"]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "model.json"])
+def test_missing_files_are_named(directory: Path, tmp_path: Path, name: str) -> None:
+    """A stage directory without one of its files is not ready, and says which."""
+    copy(directory, tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(NotReady, match=name):
+        CrossEncoder(name="ce").load(tmp_path, ())
+
+
+def test_a_model_that_is_not_the_one_described(directory: Path, tmp_path: Path) -> None:
+    """A changed model.onnx is corrupt, and one that is no model is not ready."""
+    copy(directory, tmp_path)
+    content = bytearray((tmp_path / "model.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(Corrupt, match=r"model\.onnx"):
+        CrossEncoder(name="ce").load(tmp_path, ())
+    (tmp_path / "model.onnx").write_bytes(b"nothing")
+    with pytest.raises(NotReady, match=r"model\.onnx"):
+        Sessions().load(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(("key", "value"), [("family", "deberta"), ("max_tokens", 64), ("variant", 3)])
+def test_notes_that_do_not_fit(directory: Path, tmp_path: Path, key: str, value: object) -> None:
+    """An unknown family, too few positions, and broken notes are not ready."""
+    copy(directory, tmp_path)
+    notes = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**notes, key: value}))
+    with pytest.raises(NotReady, match=str(value) if key != "variant" else "variant"):
+        CrossEncoder(name="ce").load(tmp_path, ())
+
+
+def copy(source: Path, target: Path) -> None:
+    """The files of a stage."""
+    for file in source.iterdir():
+        (target / file.name).write_bytes(file.read_bytes())
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(3, 300), max_size=60), st.integers(16, 600))
+def test_micro_batches_hold_every_row_once(lengths: list[int], budget: int) -> None:
+    """Every row is in one micro-batch, of one padded width, within the budget unless it is alone."""
+    made = list(micro_batches(lengths, budget))
+    assert sorted(row for rows in made for row in rows.tolist()) == list(range(len(lengths)))
+    for rows in made:
+        widths = {width(lengths[row]) for row in rows.tolist()}
+        assert len(widths) == 1
+        assert len(rows) == 1 or sum(widths) * len(rows) <= budget
+
+
+def test_the_cache_of_tokens_stays_within_its_budget() -> None:
+    """The least recently used texts go first, and a text in use stays."""
+    cache = TokenCache(budget=3 * (OVERHEAD + 400))
+    texts = {str(i).encode(): Text(np.zeros(100, np.int32), False) for i in range(10)}
+    for key, one in texts.items():
+        cache.put([key], [one])
+        assert cache.get([b"0"]) != [None]
+    assert set(cache.entries) == {b"0", b"8", b"9"}
+    assert cache.used == 3 * (OVERHEAD + 400)
+
+
+def test_documents_are_tokenised_once(checkpoint: Checkpoint) -> None:
+    """A text that was seen, even twice in one batch, is not tokenised again."""
+    seen: list[str] = []
+
+    class Counting:
+        def encode(self, texts: Sequence[str]) -> object:
+            seen.extend(texts)
+            return WordPieces.load(checkpoint.tokenizer.encode()).encode(texts)
+
+    tokenizer: Callable[[], object] = Counting
+    pairing = Pairing(tokenizer(), 2, 3, 64, 16, TokenCache(10_000_000))  # type: ignore[arg-type]
+    pairing.pairs("q", ["one", "two", "one"])
+    pairing.pairs("q", ["two", "three"])
+    assert [text for text in seen if text != "q"] == ["one", "two", "three"]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 90), st.integers(0, 90))
+def test_pairs_never_outgrow_their_room(query: int, document: int) -> None:
+    """The pair fits, the query keeps its room, and nothing is cut where both fit."""
+    pairing = Pairing(None, 2, 3, 64, 16, TokenCache(0))  # type: ignore[arg-type]
+    asked, read = (Text(np.full(n, 9, np.int32), False) for n in (query, document))
+    pair, cut, short = pairing.pair(asked, read)
+    assert len(pair) == min(64, query + document + 3)
+    assert pair.second - 2 >= min(query, 16)
+    assert (cut or short) == (query + document + 3 > 64)
+
+
+def test_templates_render_what_is_there() -> None:
+    """Missing fields are empty in a template, and a candidate without any text is empty altogether."""
+    parts = parse_template("{a} - {b}!", ("a", "b"))
+    assert render(parts, ("a", "b"), ("x", None)) == "x - !"
+    assert render(parts, ("a", "b"), (None, " ")) == ""
+    assert render((), ("a", "b"), (None, "y")) == "y"
+
+
+def test_the_embedded_model_loads_if_it_is_there() -> None:
+    """The package's own model is a stage like any other, or its absence is said in a sentence."""
+    if not (Path(str(files("cascade"))) / "embedded" / "model.json").is_file():
+        with pytest.raises(NotReady, match="embedded"):
+            embedded_model()
+        return
+    result = scored(CrossEncoder(name="ce").load(embedded_model(), ()), ["a text", "another one"])
+    assert np.isfinite(result.scores).all()

@@ -1,0 +1,131 @@
+"""Fits a cascade stage by stage, so that no stage ever learns from a score that saw the label.
+
+A stage's scores for the queries of a fold come from a model fitted on the other folds. By these out-of-fold
+scores candidates are cut, and the next stage learns from what was let through, with the scores as columns
+(stacked generalisation: Wolpert, 1992). The model that is kept is fitted on all queries.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from cascade.config import CascadeConfig
+from cascade.deadline import NEVER
+from cascade.stage import SCORE, StageSpec
+from features.batch import CandidateBatch
+from features.columns import Floats, Rows
+from training.dataset import StageData
+from training.metrics import Conventions, Judge
+from training.runs import Lists
+from training.split import folds_of
+from training.standing import Standing
+from training.trainers import Context, Trainer, folds_wanted, trainer_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FittedStage:
+    """What became of one stage.
+
+    Attributes:
+        name: the stage's.
+        fit: what its trainer told.
+        standing: the order after it, by out-of-fold scores.
+        seconds: of all its fits and scoring.
+        scored: bool[q]: the queries whose scores were made without their labels.
+    """
+
+    name: str
+    fit: Mapping[str, Any]
+    standing: Standing
+    seconds: float
+    scored: Any
+
+
+def fit_cascade(
+    config: CascadeConfig, data: StageData, directory: Path, context: Context
+) -> tuple[FittedStage, ...]:
+    """Every stage fitted, its files written to the folder of its name under `directory`."""
+    standing = Standing.as_sent(data.batch.offsets)
+    fitted: list[FittedStage] = []
+    for position, spec in enumerate(config.stages):
+        start = perf_counter()
+        last = position == len(config.stages) - 1
+        given = data.rows(standing.alive)
+        metrics = fit_one(spec, given, directory / spec.name, context)
+        scores, scored = out_of_fold(spec, given, context, one_fold=last)
+        column = np.full(len(data.labels), np.nan, np.float32)
+        column[standing.alive] = scores
+        data = data.with_score(SCORE + spec.name, column)
+        standing = standing.scored(scores, spec.keep)
+        fitted.append(FittedStage(spec.name, metrics, standing, perf_counter() - start, scored))
+    return tuple(fitted)
+
+
+def fit_one(spec: StageSpec, data: StageData, folder: Path, context: Context) -> Mapping[str, Any]:
+    """The stage fitted on all its data."""
+    folder.mkdir(parents=True)
+    return trainer_of(spec).fit(spec, data, folder, context)
+
+
+def out_of_fold(
+    spec: StageSpec, data: StageData, context: Context, *, one_fold: bool = False
+) -> tuple[Floats, Any]:
+    """float32[n] scores that never saw their row's labels, and bool[q]: which queries have them.
+
+    `one_fold` scores the first fold alone (the rest stays NaN): enough to report by, where no stage follows.
+    """
+    trainer = trainer_of(spec)
+    if not trainer.learns(spec):
+        return fold_scores(trainer, spec, data, data, context), np.ones(len(data.groups), bool)
+    folds = folds_of(data.groups, folds_wanted(spec), context.seed)
+    numbers = [0] if one_fold else np.unique(folds).tolist()
+    scores = np.full(len(data.labels), np.nan, np.float32)
+    for fold in context.track(numbers, f"{spec.name}: out-of-fold scores"):
+        held = np.flatnonzero(folds == fold)
+        learn = data.queries(np.flatnonzero(folds != fold))
+        part = data.queries(held)
+        scores[rows_at(data.batch, held)] = fold_scores(trainer, spec, learn, part, context)
+    return scores, np.isin(folds, numbers)
+
+
+def rows_at(batch: CandidateBatch, queries: Rows) -> Rows:
+    """The rows of the given queries, which rise."""
+    return np.flatnonzero(np.isin(batch.query_of_row, queries))
+
+
+def fold_scores(
+    trainer: Trainer, spec: StageSpec, learn: StageData, held: StageData, context: Context
+) -> Floats:
+    """Scores of the held-out rows by a model of the others."""
+    draft = Context(context.seed, context.track, draft=True)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.fit(spec, learn, Path(folder), draft)
+        stage = spec.load(Path(folder), learn.matrix.names)
+        return stage.score(held.batch, held.matrix, NEVER).scores
+
+
+def held_out(
+    batch: CandidateBatch, fitted: tuple[FittedStage, ...], grades: Mapping[str, Mapping[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Stage → its metrics over the queries that every stage scored without their labels.
+
+    `input` is the order as sent.
+    """
+    counted = np.logical_and.reduce([stage.scored for stage in fitted])
+    chosen = {batch.queries[query].id for query in np.flatnonzero(counted).tolist()}
+    judge = Judge.of({query: grades[query] for query in grades if query in chosen}, (10,), Conventions())
+    standings = {"input": Standing.as_sent(batch.offsets)}
+    standings |= {stage.name: stage.standing for stage in fitted}
+    return {name: judge.measure(lists_of(batch, order)).means() for name, order in standings.items()}
+
+
+def lists_of(batch: CandidateBatch, standing: Standing) -> Lists:
+    """Query id → document ids, best first."""
+    ids = [batch.ids[row] for row in standing.order.tolist()]
+    spans = zip(batch.queries, batch.offsets[:-1].tolist(), batch.offsets[1:].tolist(), strict=True)
+    return {query.id: ids[start:end] for query, start, end in spans}

@@ -1,0 +1,76 @@
+"""The contract of a trainer, and which one fits which kind of stage.
+
+A trainer is a module with two functions, `learns` and `fit`. It is imported when a stage of its kind is
+trained, so that torch is not needed where no cross-encoder is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from cascade.stage import StageSpec
+from features.errors import InvalidConfig
+from training.dataset import StageData
+from training.progress import Track, quiet
+
+Metrics = Mapping[str, Any]
+"""What a trainer tells of its fit: JSON values by name, such as `trees` or `gain`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a fit needs beside its data.
+
+    Attributes:
+        seed: of the splits into folds.
+        track: shows progress.
+        draft: the model is for one fold's out-of-fold scores, and no effort that only polishes is due.
+    """
+
+    seed: int = 7
+    track: Track = quiet
+    draft: bool = False
+
+
+class Trainer(Protocol):
+    """Fits one kind of stage."""
+
+    def learns(self, spec: StageSpec, /) -> bool:
+        """Whether the labels are looked at: what does not learn from them needs no out-of-fold scores."""
+        ...
+
+    def fit(self, spec: Any, data: StageData, directory: Path, context: Context, /) -> Metrics:
+        """Write the files that `spec.load` reads to `directory`, which exists and is empty.
+
+        `data.matrix.names` are the columns that `spec.load` will be given. Every split is of whole
+        `data.groups`.
+        """
+        ...
+
+
+TRAINERS = {
+    "cross_encoder": "training.cross_encoder",
+    "fixed": "training.declared",
+    "lambdamart": "training.lambdamart",
+    "linear": "training.linear",
+}
+
+
+def trainer_of(spec: StageSpec) -> Trainer:
+    """The trainer of a stage's kind.
+
+    Raises:
+        InvalidConfig: if the kind has none.
+    """
+    if spec.kind not in TRAINERS:
+        raise InvalidConfig(
+            f"no trainer for stages of kind {spec.kind!r}", path=f"$.stages[{spec.name}].kind"
+        )
+    return cast(Trainer, import_module(TRAINERS[spec.kind]))
+
+
+def folds_wanted(spec: StageSpec) -> int:
+    """The number of folds that a stage's `train` table asks for."""
+    return int(getattr(getattr(spec, "train", None), "folds", 5))
