@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from statistics import median
 from time import thread_time
 
 import bm25s
@@ -137,21 +138,21 @@ def bm25_rows(world: World, words: int, candidates: int) -> Iterator[Row]:
         "plain": lambda one: plain.score(one.queries[0].text, one.columns["body"].values),
         "bm25s": by_bm25s,
     }
-    inputs = [
-        single(Query(world.query()), ids, {"body": text(world.texts(candidates, words))})
-        for _ in range(60 if candidates == 100 else 15)
-    ]
-    for one in inputs[:3]:
-        bare = single(one.queries[0], ids, one.columns)
-        equal(contestants["sluice"](bare), contestants["plain"](bare))
-        equal(listed.compute(bare, {})[:, 0], by_bm25s(bare))
-    taken = interleaved(contestants, inputs[3:], thread_time)
+
+    def fresh(times: int) -> list[CandidateBatch]:
+        texts = [text(world.texts(candidates, words)) for _ in range(times)]
+        return [single(Query(world.query()), ids, {"body": column}) for column in texts]
+
+    for one in fresh(3):
+        equal(contestants["sluice"](one), contestants["plain"](one))
+        equal(listed.compute(one, {})[:, 0], by_bm25s(one))
     case = f"BM25, {candidates:,} candidates of {words} words"
-    for name, seconds in taken.items():
-        yield Row(case, f"{name}: time a candidate", seconds / candidates * 1e6, "µs")
-    for name in ("plain", "bm25s"):
-        yield Row(case, "sluice: time a candidate", taken["sluice"] / candidates * 1e6, "µs", name,
-                  taken[name] / taken["sluice"])  # fmt: skip
+    for name, times in (("plain", 80), ("bm25s", 20)):
+        pair = {"sluice": contestants["sluice"], name: contestants[name]}
+        taken = interleaved(pair, fresh(times if candidates == 100 else times // 4), thread_time)
+        mine, theirs = (seconds / candidates * 1e6 for seconds in taken.values())
+        yield Row(case, f"{name}: time a candidate", theirs, "µs")
+        yield Row(case, "sluice: time a candidate", mine, "µs", name, theirs / mine)
 
 
 def equal(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> None:
@@ -220,7 +221,7 @@ def cascade_rows(world: World) -> Iterator[Row]:
             cost = seconds / candidates * 1e6
             base.setdefault(name, cost)
             yield Row(case, f"{name}: time a candidate", cost, "µs", "100 candidates", base[name] / cost)
-        yield from share_rows(case, features, request(world, candidates))
+        yield from share_rows(case, features, [request(world, candidates) for _ in range(repetitions)])
         grew = peak_growth_mib(partial(features.compute, request(world, candidates)))
         yield Row(case, "features: peak memory growth", grew, "MiB")
 
@@ -240,12 +241,12 @@ def measure(
     return {**taken, "both": sum(taken.values())}
 
 
-def share_rows(case: str, features: FeatureSet, one: CandidateBatch) -> Iterator[Row]:
-    """Each feature's share of the time, in per cent; the first reader of a text analyses it."""
-    _, seconds = features.compute_timed(one)
+def share_rows(case: str, features: FeatureSet, requests: list[CandidateBatch]) -> Iterator[Row]:
+    """Each feature's share of the median times, in per cent; the first reader of a text analyses it."""
+    runs = [features.compute_timed(one)[1] for one in requests]
     grouped: dict[str, float] = {}
-    for name, taken in seconds.items():
-        group = "numbers (20)" if name.startswith("number_") else name
-        grouped[group] = grouped.get(group, 0.0) + taken
-    for name, taken in grouped.items():
-        yield Row(case, f"share of {name}", 100 * taken / sum(seconds.values()), "%")
+    for name in runs[0]:
+        group = f"numbers ({NUMBERS})" if name.startswith("number_") else name
+        grouped[group] = grouped.get(group, 0.0) + median(seconds[name] for seconds in runs)
+    for group, taken in grouped.items():
+        yield Row(case, f"share of {group}", 100 * taken / sum(grouped.values()), "%")

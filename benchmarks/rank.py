@@ -56,8 +56,8 @@ def overhead(store: Path) -> list[Row]:
     raw = to_message(Request(query="w3 w7 w11", candidates=documents()), TENANT).SerializeToString()
     case = f"{CANDIDATES} candidates, {len(raw) / 1024:.0f} KiB"
     with serving_process(store) as server, echo_process() as echo, ExitStack() as channels:
-        rank = channels.enter_context(grpc.insecure_channel(server.target)).unary_unary(RANK)
-        back = channels.enter_context(grpc.insecure_channel(echo)).unary_unary(ECHO)
+        rank = channels.enter_context(grpc.insecure_channel(server.target)).unary_unary(RANK, None, None)
+        back = channels.enter_context(grpc.insecure_channel(echo)).unary_unary(ECHO, None, None)
         beyond, inside, echoes = alternate(rank, back, raw)
         ours, theirs = rate(rank, raw), rate(back, raw)
     return [

@@ -122,7 +122,7 @@ def widening(query: GoldenQuery, computed: FeatureMatrix, steps: Sequence[Step])
     values = np.stack(columns, axis=1) if columns else computed.values
     wide = FeatureMatrix(values, computed.names, computed.offsets, computed.fingerprint)
     for step in steps:
-        yield computed
+        yield wide
         recorded = query.scores.get(step.spec.name, [None] * len(query.ids))
         wide = wide.with_column(SCORE + step.spec.name, floats(recorded))
 

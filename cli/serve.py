@@ -1,5 +1,6 @@
 """`sluice serve`: answer Rank calls over gRPC."""
 
+import gc
 import ipaddress
 import signal
 import threading
@@ -66,6 +67,8 @@ def serve(settings: "Settings") -> None:
 def announce(ready: threading.Event, address: str) -> None:
     """Say where, once every ranker is loaded: scripts wait for this line."""
     ready.wait()
+    gc.collect()
+    gc.freeze()  # modules and models live as long as the process: no collection need look at them again
     typer.echo(f"serving on {address}")
 
 

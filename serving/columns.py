@@ -48,10 +48,11 @@ def read_columns(message: pb.Candidates, n: int, limits: Limits) -> Iterator[Nam
 
 def read_text(message: pb.TextColumn, n: int, path: str, limits: Limits) -> Column:
     """A text column."""
-    values: list[str | None] = list(message.values)
-    check_rows(len(values), n, path)
-    check_lengths(message.values, limits.text_bytes, path, "values")
-    for row in rows_of(message.missing, n, path):
+    sent = list(message.values)
+    check_rows(len(sent), n, path)
+    check_lengths(sent, limits.text_bytes, path, "values")
+    values: list[str | None] = [*sent]
+    for row in rows_of(message.missing, n, path).tolist():
         values[row] = None
     return Column(Kind.TEXT, values)
 
@@ -70,10 +71,10 @@ def read_timestamp(message: pb.TimestampColumn, n: int, path: str, limits: Limit
 
 def read_keyword(message: pb.KeywordColumn, n: int, path: str, limits: Limits) -> Column:
     """A keyword column."""
-    check_rows(len(message.counts), n, path)
-    check_lengths(message.values, limits.text_bytes, path, "values")
-    check_counts(message.counts, len(message.values), path)
     values = list(message.values)
+    check_rows(len(message.counts), n, path)
+    check_lengths(values, limits.text_bytes, path, "values")
+    check_counts(message.counts, len(values), path)
     ends = pairwise(accumulate(message.counts, initial=0))
     return Column(Kind.KEYWORD, [tuple(values[start:end]) for start, end in ends])
 

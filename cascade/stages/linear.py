@@ -165,6 +165,6 @@ def within(values: Doubles, how: Normalise) -> Doubles:
 def scale(there: Any, how: Normalise) -> tuple[float, float]:
     """What is subtracted from values, and what they are then divided by."""
     least, most = float(there.min()), float(there.max())
-    if how == "minmax" or least == most:
+    if how == "minmax":
         return least, most - least
     return float(there.mean()), float(there.std())

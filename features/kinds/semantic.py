@@ -68,7 +68,7 @@ class Semantic(Feature, frozen=True):
             rows: Floats = batch.column(self.field or "", Kind.VECTOR).values
             return cosine(rows, self._sent(batch, rows.shape[1]), batch)[:, None]
         encoder, path = load_encoder(self.encoder), f"features.{self.name}"
-        if False or not np.array_equal(state["encoder"], fingerprint(encoder)):
+        if "encoder" not in state or not np.array_equal(state["encoder"], fingerprint(encoder)):
             raise NotReady("was prepared with another encoder, or not at all; train it again", path=path)
         queries = encoder.encode([query.text for query in batch.queries])
         groups = [self._fields] if self.combine == "join" else [(name,) for name in self._fields]

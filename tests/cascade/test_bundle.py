@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import lightgbm
@@ -38,7 +39,7 @@ weights = { "price" = 1.0, "stage.lambdamart" = 0.5 }
 """
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def plug_in() -> Iterator[None]:
     """The feature kind `centred`, registered as an installed plug-in would be."""
     point = EntryPoint("centred", "cascade.testing:Centred", FEATURES)
@@ -47,11 +48,18 @@ def plug_in() -> Iterator[None]:
     del kinds(FEATURES)["centred"]
 
 
+@pytest.fixture(scope="module")
+def written(plug_in: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with a feature that has learned and a booster; not to be changed."""
+    folder = tmp_path_factory.mktemp("written")
+    write_bundle(folder / "bundle", draft(folder), NOON)
+    return folder / "bundle"
+
+
 @pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """A bundle with a feature that has learned and a booster."""
-    write_bundle(tmp_path / "bundle", draft(tmp_path), NOON)
-    return tmp_path / "bundle"
+def bundle(written: Path, tmp_path: Path) -> Path:
+    """A copy of it, to do harm to."""
+    return Path(copytree(written, tmp_path / "bundle"))
 
 
 def draft(folder: Path) -> Draft:
@@ -153,6 +161,19 @@ def test_an_extra_file_is_named(path: str, bundle: Path) -> None:
         load_ranker(bundle, "shop")
 
 
+def test_a_bundle_without_golden_queries_is_no_proof(bundle: Path) -> None:
+    """A manifest that does not name the golden queries cannot do without them."""
+    (bundle / "golden.json").unlink()
+    forge(bundle, "manifest.json", lambda said: {**said, "files": without(said["files"], "golden.json")})
+    with pytest.raises(Corrupt, match=r"^golden\.json: is missing"):
+        load_ranker(bundle, "shop")
+
+
+def without(files: dict[str, Any], name: str) -> dict[str, Any]:
+    """All files but one."""
+    return {path: entry for path, entry in files.items() if path != name}
+
+
 def test_a_link_is_no_file(bundle: Path, tmp_path: Path) -> None:
     """A link might lead anywhere tomorrow, even where it leads to the right bytes today."""
     model = bundle / "stages/lambdamart/model.txt"
@@ -204,6 +225,20 @@ def test_golden_scores_that_do_not_reproduce_name_stage_and_query(stage: str, bu
         load_ranker(bundle, "shop")
 
 
+def test_a_stage_is_judged_on_the_features_that_were_recorded(bundle: Path) -> None:
+    """A feature may move by the last bits of float32 with the machine; no tree's split may hang on that."""
+
+    def change(queries: Any) -> Any:
+        moved = np.float32(queries[0]["features"]["price"][0]) + np.float32(5e-4)
+        queries[0]["features"]["price"][0] = float(moved)
+        trees = queries[0]["scores"]["lambdamart"][0]
+        queries[0]["scores"]["linear"][0] = float(np.float32(float(moved) + 0.5 * trees))
+        return queries
+
+    forge(bundle, "golden.json", change)
+    load_ranker(bundle, "shop")
+
+
 def test_golden_features_that_do_not_reproduce_name_the_feature(bundle: Path) -> None:
     """A feature that computes otherwise is told as the cause, not the stages that read it."""
 
@@ -221,6 +256,7 @@ def test_golden_features_that_do_not_reproduce_name_the_feature(bundle: Path) ->
     [
         lambda queries: [{**queries[0], "scores": {}}],
         lambda queries: [{**queries[0], "features": {}}],
+        lambda queries: [{**queries[0], "scores": {"lambdamart": [0.0], "linear": [0.0]}}],
         lambda queries: [{"id": "q"}],
         lambda queries: {},
     ],

@@ -46,6 +46,13 @@ def test_the_plan_tells_what_reads_what() -> None:
     assert made.warnings == ()
 
 
+def test_a_stage_sees_what_the_last_cut_before_it_let_through() -> None:
+    """The smallest cut holds, also where a stage between keeps all that it sees."""
+    cuts = linear("a", "price", keep=50) + linear("b", "price", keep=10) + linear("c", "price")
+    made = plan(parse_config(PRICE + cuts + linear("d", "price")))
+    assert [row.sees for row in made.stages] == [None, 50, 10, 10]
+
+
 def test_a_column_that_nothing_makes_is_named_with_the_nearest() -> None:
     """A typo costs a sentence, not a training run."""
     with pytest.raises(InvalidConfig, match=r"^\$\.stages\[0\]: .*'prize'.*did you mean 'price'\?"):
@@ -73,6 +80,8 @@ def test_a_feature_that_nothing_reads_is_warned_of() -> None:
     made = plan(parse_config(PRICE + other + linear("first", "price")))
     assert made.warnings == ("$.features[1]: nothing reads 'other'",)
     assert plan(parse_config(PRICE + other + READS_ALL)).warnings == ()
+    behind = PRICE.replace('name = "price"', 'name = "other"').replace('"price"', '"feature.price"')
+    assert plan(parse_config(PRICE + behind + linear("first", "other"))).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """What is the directory's own: staging, sweeping, mending, and files that somebody else has written."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cascade.bundle import open_bundle
-from cascade.files import held
-from cascade.store import DirectoryStore
+from cascade.files import held, is_held
+from cascade.store import DirectoryStore, read_promotion, write_promotion
 from cascade.testing import write_tiny_bundle
 from features.errors import Corrupt, NotFound, Unavailable
 
@@ -101,6 +103,30 @@ def test_a_rollback_to_a_version_that_was_removed_says_so(store: DirectoryStore,
     with pytest.raises(NotFound, match="no version 'gone'"):
         store.rollback("shop", "main")
     assert store.promotion("shop", "main").version == version
+
+
+def test_reading_and_writing_a_promotion_is_one_step(
+    store: DirectoryStore, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is held from looking at what serves until another one does, or two could both be first."""
+    version = store.publish("shop", "main", bundle)
+    lock = store.root / "shop/main/.lock"
+    held_at: list[bool] = []
+
+    def watched(work: Callable[..., Any]) -> Callable[..., Any]:
+        def watch(*arguments: Any) -> Any:
+            held_at.append(is_held(lock))
+            return work(*arguments)
+
+        return watch
+
+    monkeypatch.setattr("cascade.store.read_promotion", watched(read_promotion))
+    monkeypatch.setattr("cascade.store.write_promotion", watched(write_promotion))
+    store.promote("shop", "main", version)
+    (store.root / "shop/main/promoted.json").write_text(f'{{"version": "x", "history": ["{version}"]}}')
+    store.rollback("shop", "main")
+    assert held_at == [True] * 4
+    assert not is_held(lock)
 
 
 def test_a_file_is_no_store(tmp_path: Path) -> None:

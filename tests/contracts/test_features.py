@@ -4,7 +4,6 @@ A new kind needs an entry in `EXAMPLES`, or the first test fails.
 """
 
 import io
-from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -16,11 +15,11 @@ from hypothesis import strategies as st
 
 from features import columns
 from features.batch import CandidateBatch, Query, single
-from features.columns import Column, Floats
+from features.columns import Floats
 from features.errors import InvalidConfig
 from features.feature import Feature, State
 from features.registry import FEATURES, find, kinds, parse_features
-from features.testing import tiny_encoder
+from features.testing import WORDS, random_batch, tiny_encoder
 
 ENCODER = "<the encoder of these tests>"
 
@@ -62,74 +61,13 @@ CASES = [(kind, i) for kind, examples in EXAMPLES.items() for i in range(len(exa
 FROM_ORDER = {"retrieval": ("feature.rank",)}
 """Outputs that read the order of the request itself, which permuting it therefore changes."""
 
-WORDS = ("sea", "ship", "Moon", "red", "ships", "crime", "drama", "the")
-GENRES = ("Drama", "Crime", "red sea")
 NAN = float("nan")
-
-
-class Draw:
-    """Random parts of a batch, with signs of absence among them unless all is to be complete."""
-
-    def __init__(self, seed: int, complete: bool) -> None:
-        self.random, self.complete = Random(seed), complete
-
-    def rows(self, n: int, present: Callable[[], Any], *absent: Any) -> list[Any]:
-        """n values, a third of them missing."""
-        gap = 0.0 if self.complete else 1 / 3
-        return [self.random.choice(absent) if self.random.random() < gap else present() for _ in range(n)]
-
-    def phrase(self) -> str:
-        """One to six known words."""
-        return " ".join(self.random.choices(WORDS, k=self.random.randint(1, 6)))
-
-    def genres(self) -> tuple[str, ...]:
-        """One to three keywords, perhaps one of them twice."""
-        return tuple(self.random.choices(GENRES, k=self.random.randint(1, 3)))
-
-    def number(self) -> float:
-        """Often equal to another, sometimes huge or tiny."""
-        return self.random.choice(
-            [0.0, 1.0, -3.5, self.random.gauss(0, 1) * 10.0 ** self.random.randint(-30, 30)]
-        )
-
-    def time(self) -> float:
-        """Seconds since 1970."""
-        return self.random.uniform(0, 2e9)
-
-    def vector(self) -> list[float]:
-        """Four numbers, not all of them 0."""
-        return self.random.choices([1.0, -2.0, 0.5], k=4)
-
-    def query(self) -> Query:
-        """A query, perhaps an empty or odd one, perhaps without the values and vectors that kinds ask for."""
-        (text,) = self.rows(1, self.phrase, "", "ünïcode \x00", "?!")
-        vectors = {"embedding": np.array(self.vector(), np.float32)}
-        (asked,) = self.rows(
-            1, lambda: Query(text, {"now": self.time(), "genre": self.genres()}, vectors), Query(text)
-        )
-        return asked
-
-
-def make_batch(sizes: list[int], seed: int, complete: bool) -> CandidateBatch:
-    """Candidates of several queries with every column that the examples read."""
-    draw, n = Draw(seed, complete), sum(sizes)
-    made: dict[str, Column] = {}
-    for name in ("title", "body"):
-        made[name] = columns.text(draw.rows(n, draw.phrase, None, "", "ünïcode 中文 \x00", "unknown"))
-    made["genres"] = columns.keyword(draw.rows(n, draw.genres, (), ("ß", "")))
-    for name in ("price", "retrieval_score", "feature.a", "feature.b"):
-        made[name] = columns.number(draw.rows(n, draw.number, NAN))
-    made["released"] = columns.timestamp(draw.rows(n, draw.time, NAN))
-    rows = draw.rows(n, draw.vector, [NAN] * 4, [0.0] * 4)
-    made["embedding"] = columns.vector(np.array(rows, np.float32).reshape(n, 4))
-    asked = tuple(draw.query() for _ in sizes)
-    return CandidateBatch(asked, [f"d{i}" for i in range(n)], np.cumsum([0, *sizes]), made)
 
 
 def batches(complete: bool = False) -> st.SearchStrategy[CandidateBatch]:
     """Batches of up to three queries with up to five candidates each."""
     sizes = st.lists(st.integers(0, 5), min_size=1, max_size=3)
-    return st.builds(make_batch, sizes, st.integers(0, 1_000_000), st.just(complete))
+    return st.builds(random_batch, sizes, st.integers(0, 1_000_000), st.just(complete))
 
 
 CORPUS = single(

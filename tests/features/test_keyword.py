@@ -54,9 +54,11 @@ def test_a_number_matches_its_text() -> None:
 
 
 def test_each_query_is_matched_for_itself() -> None:
-    """Two queries want different genres of the same candidate, past one without candidates."""
-    queries = (Query("", {"g": "drama"}), Query(""), Query("", {"g": "comedy"}))
-    both = CandidateBatch(queries, ["a", "a"], np.array([0, 1, 1, 2]), {"genres": keyword([("Drama",)] * 2)})
+    """Two queries want one genre, each of its own candidate, past a query without any."""
+    queries = (Query("", {"g": "drama"}), Query(""), Query("", {"g": "drama"}))
+    both = CandidateBatch(
+        queries, ["a", "b"], np.array([0, 1, 1, 2]), {"genres": keyword([("Drama",), ("Western",)])}
+    )
     assert computed(both, match="g") == [1.0, 0.0]
 
 

@@ -11,7 +11,7 @@ from training.collection import Collection, read_collection
 
 Write = Callable[..., Path]
 
-DOCUMENTS = [
+DOCUMENTS: list[dict[str, Any]] = [
     {"_id": "a", "title": "red apple", "price": 3.0},
     {"_id": "b", "title": "green apple pie", "price": 5},
     {"_id": "c", "title": "blue boat", "price": None},
@@ -60,7 +60,7 @@ def many(write: Write) -> Collection:
         for place in range(8):
             grade = 2 if place == 0 else int(place in (1, 2))
             title = f"{word} thing" if grade == 2 else f"{word} other {place}" if grade else f"noise {place}"
-            document = {"_id": f"q{number}d{place}", "title": title, "price": grade + (number * place) % 5 / 4}
-            documents.append(document)
+            price = grade + (number * place) % 5 / 4
+            documents.append({"_id": f"q{number}d{place}", "title": title, "price": price})
             qrels.append((f"q{number}", f"q{number}d{place}", grade))
     return read_collection(write(documents, queries, qrels, folder="many"))

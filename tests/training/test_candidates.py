@@ -27,7 +27,7 @@ def test_judged_order_leaks_nothing(write: Write, many: Collection) -> None:
     }
     first = [many.grades[query][documents[0]] for query, documents in lists.items()]
     assert 0.1 < sum(grade > 0 for grade in first) / len(first) < 0.6  # three of eight are relevant
-    qrels = [(q, d, int(g)) for q, grades in many.grades.items() for d, g in reversed(grades.items())]
+    qrels = [(q, d, int(g)) for q, grades in many.grades.items() for d, g in reversed(list(grades.items()))]
     documents = [{"_id": name} for name in many.documents.ids]
     queries = [{"_id": query.id, "text": query.text} for query in many.queries.values()]
     assert listed(read_collection(write(documents, queries, qrels, folder="turned")), "judged") == lists

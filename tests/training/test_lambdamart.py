@@ -38,7 +38,7 @@ def data_of(values: Floats, labels: Floats, offsets: np.ndarray) -> StageData:
 
 
 def test_learns_and_loads(tmp_path: Path) -> None:
-    """The written model loads in the stage, ranks by the informative column, and says where gain came from."""
+    """The written model loads in the stage, ranks by the informative column, and names where gain is from."""
     data = made()
     spec = LambdaMart(name="trees", train=SMALL)
     told = fit(spec, data, tmp_path, Context())
@@ -88,8 +88,10 @@ def test_early_stopping_parts_hold_whole_groups() -> None:
 
 
 def test_mean_curve_decides() -> None:
-    """The number of trees is that of the best mean; a curve that ended early counts at its worst from there."""
-    assert best_of([[0.1, 0.5, 0.4], [0.3, 0.4, 0.7]]) == (3, pytest.approx(0.55))
+    """The number of trees is the best mean's; a curve that ended early counts at its worst after."""
+    trees, best = best_of([[0.1, 0.5, 0.4], [0.3, 0.4, 0.7]])
+    assert trees == 3
+    assert best == pytest.approx(0.55)
     assert best_of([[0.1, 0.5], [0.3, 0.4, 0.7]])[0] == 2
 
 

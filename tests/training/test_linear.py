@@ -34,7 +34,7 @@ def made(weights: tuple[float, ...], queries: int = 80, rows: int = 6) -> StageD
 
 @pytest.mark.parametrize(("normalise", "share"), [("none", 0.95), ("zscore", 0.75), ("minmax", 0.75)])
 def test_finds_the_weights(tmp_path: Path, normalise: str, share: float) -> None:
-    """The fitted stage puts the relevant row first in most lists, in nearly all without the lists' own scales."""
+    """The relevant row comes first in most lists, in nearly all of them without the lists' own scales."""
     data = made((2.0, -1.0, 0.0))
     spec = Linear(name="sum", normalise=normalise)  # type: ignore[arg-type]
     told = fit(spec, data, tmp_path, Context())

@@ -41,7 +41,7 @@ def test_same_text_stays_together() -> None:
 
 
 def test_one_huge_component_falls_back_to_overlap() -> None:
-    """Where a chain of shared documents ties all, only queries with mostly the same positives stay together."""
+    """Where a chain of shared documents ties all, queries with mostly the same ones stay together."""
     chain = [{n, n + 1} for n in range(20)] + [{100, 101}, {100, 101}]
     queries, grades = build(chain)
     grades["20"]["0"] = grades["21"]["0"] = 1.0

@@ -9,7 +9,7 @@ from cascade.pipeline import Step
 from cascade.request import RankRequest
 from cascade.stages.fixed import Fixed
 from features.batch import CandidateBatch, Query
-from features.columns import Rows
+from features.columns import Floats
 from features.featureset import FeatureSet
 from training.standing import Standing
 
@@ -32,7 +32,7 @@ def test_equals_the_pipeline(scores: list[list[tuple[float, float]]], keep: int)
     assert standing.order.tolist() == [row for rows in ordered for row in rows]
 
 
-def served(batch: CandidateBatch, scores: Rows, keep: int) -> list[int]:
+def served(batch: CandidateBatch, scores: Floats, keep: int) -> list[int]:
     """One query through the real pipeline."""
     specs = [
         Fixed(name="one", keep=keep, table=dict(zip(batch.ids, column(batch, scores, 0), strict=True))),
@@ -43,6 +43,6 @@ def served(batch: CandidateBatch, scores: Rows, keep: int) -> list[int]:
     return [int(batch.ids[row]) for row in ranking.rows.tolist()]
 
 
-def column(batch: CandidateBatch, scores: Rows, place: int) -> list[float]:
+def column(batch: CandidateBatch, scores: Floats, place: int) -> list[float]:
     """One stage's scores of a query."""
     return [float(scores[int(name), place]) for name in batch.ids]

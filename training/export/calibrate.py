@@ -13,7 +13,7 @@ import numpy as np
 from features.columns import Floats
 from training.export.quantise import Activation, quantise_columns, span
 
-ROWS = 768
+ROWS = 512
 """Sampled rows a layer: enough that the choice no longer changes, few enough to search in seconds."""
 TAILS = (0.0, 1e-5, 1e-4, 1e-3)
 """Shares of values cut off at each end of the range."""
@@ -51,8 +51,8 @@ def candidates(sample: Floats, weight: Floats) -> Iterator[Activation]:
     for strength in STRENGTHS:
         smooth = smoothing(sample, weight, strength) if strength else None
         values = sample if smooth is None else sample / smooth
-        for tail in TAILS:
-            low, high = np.quantile(values, [tail, 1 - tail]) if tail else (values.min(), values.max())
+        edges = np.quantile(values, [*TAILS, *(1 - tail for tail in TAILS)])
+        for low, high in edges.reshape(2, -1).T:
             yield Activation(*span(float(low), float(high)), smooth, none)
 
 

@@ -17,8 +17,10 @@ def made_words(count: int, random: np.random.Generator) -> list[str]:
     letters = np.array(list(string.ascii_lowercase))
     words: dict[str, None] = {}
     while len(words) < count:
-        words["".join(random.choice(letters, random.integers(3, 10)))] = None
-    return list(words)
+        grid = random.choice(letters, (count, 9))
+        sizes = random.integers(3, 10, count).tolist()
+        words.update({"".join(row[:size]): None for row, size in zip(grid.tolist(), sizes, strict=True)})
+    return list(words)[:count]
 
 
 def wordpiece(words: Sequence[str]) -> str:
@@ -127,8 +129,9 @@ def made_pairs(
 ) -> list[tuple[str, str]]:
     """Queries of two to six words with documents whose lengths are lognormal about the median."""
     pairs = []
+    vocabulary = np.array(words)
     for _ in range(queries):
-        query = " ".join(random.choice(words, random.integers(2, 7)))
+        query = " ".join(random.choice(vocabulary, random.integers(2, 7)))
         for size in np.exp(random.normal(np.log(median), 0.6, documents)).astype(int) + 1:
-            pairs.append((query, " ".join(random.choice(words, size))))
+            pairs.append((query, " ".join(random.choice(vocabulary, size))))
     return pairs

@@ -28,6 +28,12 @@ def test_weights_are_half_a_step_away_at_most(seed: int, size: float) -> None:
     assert (np.abs(rows * row_scale[:, None] - weight) <= row_scale[:, None] / 2 * 1.001).all()
 
 
+def test_sums_fit_in_sixteen_bits() -> None:
+    """Two products of any byte with any weight add up within int16, as processors without VNNI need."""
+    values, _ = quantise_columns(np.random.default_rng(0).normal(size=(64, 8)).astype(np.float32))
+    assert 2 * 255 * int(np.abs(values).max()) <= np.iinfo(np.int16).max
+
+
 def test_a_column_of_zeros_stays_zero() -> None:
     """A dead column divides by nothing."""
     values, scale = quantise_columns(np.zeros((4, 2), np.float32))
