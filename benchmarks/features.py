@@ -203,7 +203,7 @@ def booster(features: FeatureSet, world: World) -> lightgbm.Booster:
         "num_leaves": 63,
         "min_data_in_leaf": 5,
         "verbose": -1,
-        "num_threads": 2,
+        "num_threads": 1,
     }
     return lightgbm.train(settings, data, num_boost_round=300)
 

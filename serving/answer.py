@@ -41,7 +41,7 @@ def to_report(report: StageReport) -> pb.StageReport:
     """What a stage did."""
     return pb.StageReport(
         name=report.name,
-        status=pb.StageStatus.Value(f"STAGE_STATUS_{report.status.value}"),
+        status=f"STAGE_STATUS_{report.status.value}",
         reason=report.reason,
         seen=report.seen,
         kept=report.kept,

@@ -5,17 +5,16 @@ import numpy as np
 from features.batch import CandidateBatch, Query
 from training.collection import Collection
 from training.retrieval import Index
-from training.runs import Lists
 
 INPUT, BM25 = "input", "bm25"
 
 
-def as_sent(batch: CandidateBatch) -> Lists:
+def as_sent(batch: CandidateBatch) -> dict[str, list[str]]:
     """The candidates in the order in which they are sent."""
     return {query.id: list(ids) for query, ids in by_query(batch)}
 
 
-def by_bm25(batch: CandidateBatch, collection: Collection, index: Index) -> Lists:
+def by_bm25(batch: CandidateBatch, collection: Collection, index: Index) -> dict[str, list[str]]:
     """The candidates by falling BM25, ties in the order as sent."""
     known = collection.documents.ids
     ordered: dict[str, list[str]] = {}

@@ -65,11 +65,12 @@ def depth(source: str) -> int:
 
 
 def retrieved(collection: Collection, k: int, index: Index, track: Track) -> Lists:
-    """BM25's best k documents of every query, best first."""
+    """BM25's best k documents of every query with their scores, best first."""
     ids = list(collection.documents.ids)
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, float]] = {}
     for key, query in track(collection.queries.items(), "retrieving", len(collection.queries)):
-        found[key] = [ids[row] for row in index.top(query.text, k).tolist()]
+        rows, scores = index.top(query.text, k)
+        found[key] = dict(zip([ids[row] for row in rows.tolist()], scores.tolist(), strict=True))
     return found
 
 
@@ -77,8 +78,11 @@ def from_run(collection: Collection, path: Path) -> tuple[Lists, tuple[str, ...]
     """The documents of a run file, those of the collection alone, with notes of what was left out."""
     run = read_run(path)
     known = collection.documents.ids
-    found = {query: [doc for doc in run.get(query, []) if doc in known] for query in collection.queries}
-    lost = sum(len(run.get(query, [])) for query in found) - sum(map(len, found.values()))
+    found = {
+        query: {doc: score for doc, score in run.get(query, {}).items() if doc in known}
+        for query in collection.queries
+    }
+    lost = sum(len(run.get(query, {})) for query in found) - sum(map(len, found.values()))
     empty = sum(not documents for documents in found.values())
     if empty == len(found):
         raise InvalidInput("names no query and document of the collection", path=str(path))

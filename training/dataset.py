@@ -1,12 +1,13 @@
 """Candidates with their columns and labels, in the shape that features, stages and trainers read."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from features.batch import CandidateBatch
-from features.columns import Column, Floats, Input, Rows
+from features.columns import Column, Floats, Input, Rows, number
 from features.featureset import FeatureSet
 from features.matrix import FeatureMatrix
 from training.collection import Collection
@@ -14,6 +15,8 @@ from training.progress import Track, quiet
 from training.runs import Lists
 
 CHUNK_ROWS = 20_000
+RETRIEVAL_SCORE = "retrieval_score"
+"""The column of the retriever's scores (see the `retrieval` kind), unless documents have such a field."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +83,18 @@ def build_batch(collection: Collection, lists: Lists, inputs: Sequence[Input]) -
     rows = np.array([known[document] for document in ids], np.int64)
     sizes = [len(lists.get(query, [])) for query in collection.queries]
     columns: dict[str, Column] = {name: column.take(rows) for name, column in corpus.items()}
+    if RETRIEVAL_SCORE in columns and RETRIEVAL_SCORE not in collection.documents.fields:
+        columns[RETRIEVAL_SCORE] = retrieval_scores(collection, lists)
     return CandidateBatch(
         tuple(collection.queries.values()), ids, np.concatenate([[0], np.cumsum(sizes)]), columns
+    )
+
+
+def retrieval_scores(collection: Collection, lists: Lists) -> Column:
+    """The retriever's score of every candidate, missing where it is not known."""
+    given = (lists.get(query, []) for query in collection.queries)
+    return number(
+        [found[document] if isinstance(found, Mapping) else math.nan for found in given for document in found]
     )
 
 

@@ -12,6 +12,7 @@ from training.metrics import NDCG, Conventions, Judge, Scores
 from training.progress import Track, quiet
 from training.replay import StageReplay, Trace, by_stage, replay
 from training.retrieval import corpus_index
+from training.runs import Lists
 from training.significance import Comparison, compare
 from training.verdict import Rule
 
@@ -81,7 +82,7 @@ def evaluate(ranker: Ranker, collection: Collection, settings: Settings, track: 
     cuts = [step.spec.keep for step in ranker.steps[:-1] if step.spec.keep]
     judge = Judge.of(collection.grades, (10, *cuts), settings.conventions)
     batch = build_batch(collection, lists, ranker.inputs)
-    orders = {INPUT: as_sent(batch)}
+    orders: dict[str, Lists] = {INPUT: as_sent(batch)}
     if collection.documents.text_fields:
         orders[BM25] = by_bm25(batch, collection, index())
     else:

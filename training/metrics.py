@@ -1,6 +1,6 @@
 """Ranking metrics by ir_measures, query by query, under stated conventions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -117,6 +117,6 @@ class Judge:
         return {name: np.where(lone, given, found) for name, found in values.items()}
 
 
-def falling(documents: Sequence[str]) -> dict[str, float]:
+def falling(documents: Collection[str]) -> dict[str, float]:
     """Scores that fall by one a place, so that the measured order is this one and has no ties."""
     return {document: float(len(documents) - place) for place, document in enumerate(documents)}

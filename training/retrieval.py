@@ -46,14 +46,15 @@ class Index:
                 total[self.impacts.indices[span]] += weight * self.impacts.data[span]
         return total
 
-    def top(self, query: str, k: int) -> Rows:
-        """int64[≤ k]: the best documents that share a word with the query, ties by the corpus's order."""
+    def top(self, query: str, k: int) -> tuple[Rows, Floats]:
+        """The ≤ k best documents that share a word with the query, and their scores; ties by the corpus."""
         scores = self.scores(query)
         found = np.flatnonzero(scores > 0)
         if len(found) > k:
             floor = np.partition(scores[found], len(found) - k)[len(found) - k]
             found = found[scores[found] >= floor]
-        return found[np.argsort(-scores[found], kind="stable")][:k]
+        best = found[np.argsort(-scores[found], kind="stable")][:k]
+        return best, scores[best]
 
 
 def index(texts: Sequence[str], track: Track = quiet) -> Index:

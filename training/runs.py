@@ -1,18 +1,18 @@
 """TREC run files: what a retriever returned for each query, best first."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from features.errors import InvalidInput
 from training.files import at, lines
 
-Lists = Mapping[str, list[str]]
-"""Query id → document ids, best first."""
+Lists = Mapping[str, Sequence[str] | Mapping[str, float]]
+"""Query id → document ids, best first; as document id → score where the retriever's scores are known."""
 
 
-def read_run(path: Path) -> Lists:
-    """The documents of every query by falling score; ties keep the file's order.
+def read_run(path: Path) -> dict[str, dict[str, float]]:
+    """The documents of every query with their scores, which fall; ties keep the file's order.
 
     Lines are `query Q0 document rank score tag`.
 
@@ -29,7 +29,12 @@ def read_run(path: Path) -> Lists:
         found[document] = score
     if not scored:
         raise InvalidInput("holds no results", path=str(path))
-    return {query: sorted(found, key=lambda key: -found[key]) for query, found in scored.items()}
+    return {query: dict(sorted(found.items(), key=falling)) for query, found in scored.items()}
+
+
+def falling(item: tuple[str, float]) -> float:
+    """The key that sorts by falling score."""
+    return -item[1]
 
 
 def parse_line(line: str, where: str) -> tuple[str, str, float]:

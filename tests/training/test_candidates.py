@@ -16,7 +16,8 @@ Write = Callable[..., Path]
 
 def listed(collection: Collection, source: str) -> dict[str, list[str]]:
     """The candidates of a source."""
-    return dict(candidates(collection, source, once(lambda: corpus_index(collection.documents)))[0])
+    lists, _ = candidates(collection, source, once(lambda: corpus_index(collection.documents)))
+    return {query: list(documents) for query, documents in lists.items()}
 
 
 def test_judged_order_leaks_nothing(write: Write, many: Collection) -> None:
@@ -52,7 +53,8 @@ def test_run_file(small: Collection, tmp_path: Path) -> None:
     path = tmp_path / "x.run"
     path.write_text("q1 Q0 b 1 2.5 t\nq1 Q0 zz 2 2 t\nq1 Q0 a 3 7 t\n")
     lists, notes = candidates(small, str(path), lambda: pytest.fail("no index is needed"))
-    assert lists == {"q1": ["a", "b"], "q2": []}
+    assert lists == {"q1": {"a": 7.0, "b": 2.5}, "q2": {}}
+    assert list(lists["q1"]) == ["a", "b"]
     assert len(notes) == 2
 
 

@@ -44,6 +44,13 @@ def test_rows_carry_the_documents_columns(small: Collection) -> None:
     assert found == {("q1", "a"): 2, ("q1", "b"): 1, ("q1", "c"): 0, ("q2", "c"): 1, ("q2", "d"): 0}
 
 
+def test_retrieval_scores_become_a_column(small: Collection) -> None:
+    """A list with scores gives the column that the `retrieval` kind reads; a list without gives NaN."""
+    wanted = [Input("retrieval_score", Kind.NUMBER)]
+    scored = build_batch(small, {"q1": {"b": 2.5, "a": 1.0}, "q2": ["d"]}, wanted)
+    np.testing.assert_array_equal(scored.columns["retrieval_score"].values, [2.5, 1.0, np.nan])
+
+
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(1, 10))
 def test_chunks_are_whole_queries(sizes: list[int], rows: int) -> None:

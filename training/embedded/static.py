@@ -29,7 +29,7 @@ class StaticTuning:
     """How the encoder is made. `dimension` numbers a piece; `sharpness` multiplies cosines in the softmax."""
 
     dimension: int = 128
-    epochs: int = 8
+    epochs: int = 12
     batch: int = 1024
     learning_rate: float = 2e-3
     sharpness: float = 20.0

@@ -1,7 +1,7 @@
 """The cross-encoder stage on a small random BERT that the packed exporter wrote."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -15,10 +15,10 @@ from cascade.deadline import NEVER, Deadline
 from cascade.stage import StageResult
 from cascade.stages.cross_encoder import NO_SCORE, NO_TEXT, CrossEncoder, LoadedCrossEncoder
 from cascade.stages.cross_encoding.embedded import embedded_model
-from cascade.stages.cross_encoding.packed import micro_batches, width
+from cascade.stages.cross_encoding.packed import Pair, micro_batches, width
 from cascade.stages.cross_encoding.session import Sessions, SessionSettings
 from cascade.stages.cross_encoding.template import parse_template, render
-from cascade.stages.cross_encoding.tokens import OVERHEAD, Pairing, Text, TokenCache
+from cascade.stages.cross_encoding.tokens import CHARACTERS_A_TOKEN, OVERHEAD, Pairing, Text, TokenCache
 from features.batch import CandidateBatch, Query, single
 from features.columns import number, text
 from features.errors import Corrupt, InvalidConfig, NotReady
@@ -30,7 +30,8 @@ pytest.importorskip("onnx")
 
 from training.export import Checkpoint, Gate, export
 from training.export.bert import INPUTS, Bert
-from training.export.linear import Float
+from training.export.linear import Dynamic, Float
+from training.export.run import open_model, scores
 from training.export.testing import made_pairs, made_words, random_checkpoint, wordpiece
 
 WORDS = made_words(300, np.random.default_rng(5))
@@ -106,6 +107,15 @@ def test_a_pair_scores_the_same_in_any_company(stage: LoadedCrossEncoder) -> Non
         np.testing.assert_array_equal(found, alone[some])
 
 
+def test_dynamic_scales_do_depend_on_company(checkpoint: Checkpoint, stage: LoadedCrossEncoder) -> None:
+    """What calibration is for: with scales of the batch the same comparison fails."""
+    model = Bert(checkpoint).write(Dynamic()).model(INPUTS, {"score": ("B",)})
+    dynamic = LoadedCrossEncoder(stage.spec, stage.notes, open_model(model), stage.pairing, ())
+    bodies = documents(20)
+    alone = np.array([scored(dynamic, [body]).scores[0] for body in bodies])
+    assert (scored(dynamic, bodies).scores != alone).any()
+
+
 def test_threads_and_budgets_change_nothing(directory: Path, stage: LoadedCrossEncoder) -> None:
     """The score does not depend on how the work is cut into threads and micro-batches."""
     bodies = documents(40, 2)
@@ -120,9 +130,6 @@ def test_threads_and_budgets_change_nothing(directory: Path, stage: LoadedCrossE
 def test_scores_follow_the_model(checkpoint: Checkpoint, stage: LoadedCrossEncoder) -> None:
     """The stage, from texts to scores, stays near a float32 graph fed by `tokenizers` itself."""
     from tokenizers import Tokenizer
-
-    from cascade.stages.cross_encoding.packed import Pair
-    from training.export.run import open_model, scores
 
     library = Tokenizer.from_str(checkpoint.tokenizer)
     bodies = documents(50, 3)
@@ -235,8 +242,6 @@ def test_a_model_that_yields_nan(checkpoint: Checkpoint, stage: LoadedCrossEncod
     words[bad] = np.nan
     tensors["bert.embeddings.word_embeddings.weight"] = words
     model = Bert(replace(checkpoint, tensors=tensors)).write(Float(), False)
-    from training.export.run import open_model
-
     session = open_model(model.model(INPUTS, {"score": ("B",)}))
     broken = LoadedCrossEncoder(stage.spec, stage.notes, session, stage.pairing, ())
     result = scored(broken, [WORDS[8], WORDS[9], WORDS[10]])
@@ -374,20 +379,35 @@ def test_the_cache_of_tokens_stays_within_its_budget() -> None:
     assert cache.used == 3 * (OVERHEAD + 400)
 
 
+class Recording:
+    """A tokenizer that remembers what it was asked."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.pieces = WordPieces.load(checkpoint.tokenizer.encode())
+        self.seen: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> object:
+        """The pieces of the texts."""
+        self.seen.extend(texts)
+        return self.pieces.encode(texts)
+
+
+def test_only_a_bounded_beginning_is_tokenised(checkpoint: Checkpoint) -> None:
+    """A million characters cost what the first `CHARACTERS_A_TOKEN` a token cost."""
+    tokenizer = Recording(checkpoint)
+    pairing = Pairing(tokenizer, 2, 3, 64, 16, TokenCache(0))  # type: ignore[arg-type]
+    pairs, cut, _ = pairing.pairs("q", ["word " * 200_000])
+    assert (len(pairs[0]), cut) == (64, 1)
+    assert max(len(text) for text in tokenizer.seen) == 64 * CHARACTERS_A_TOKEN
+
+
 def test_documents_are_tokenised_once(checkpoint: Checkpoint) -> None:
     """A text that was seen, even twice in one batch, is not tokenised again."""
-    seen: list[str] = []
-
-    class Counting:
-        def encode(self, texts: Sequence[str]) -> object:
-            seen.extend(texts)
-            return WordPieces.load(checkpoint.tokenizer.encode()).encode(texts)
-
-    tokenizer: Callable[[], object] = Counting
-    pairing = Pairing(tokenizer(), 2, 3, 64, 16, TokenCache(10_000_000))  # type: ignore[arg-type]
+    tokenizer = Recording(checkpoint)
+    pairing = Pairing(tokenizer, 2, 3, 64, 16, TokenCache(10_000_000))  # type: ignore[arg-type]
     pairing.pairs("q", ["one", "two", "one"])
     pairing.pairs("q", ["two", "three"])
-    assert [text for text in seen if text != "q"] == ["one", "two", "three"]
+    assert [text for text in tokenizer.seen if text != "q"] == ["one", "two", "three"]
 
 
 @settings(deadline=None, max_examples=60)

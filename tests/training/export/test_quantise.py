@@ -6,7 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.export.calibrate import best, calibrate, output, sampled
+from training.export.graph import Graph
+from training.export.linear import Static
 from training.export.quantise import Activation, quantise_columns, quantise_rows, span
+from training.export.run import open_model
 
 
 def layer(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +79,22 @@ def test_the_mean_error_goes_into_the_bias() -> None:
     chosen = calibrate({"a": sample}, {"a": (weight, np.zeros(24, np.float32))})["a"]
     left = (output(chosen, sample, weight) + chosen.correction - sample @ weight).mean(axis=0)
     np.testing.assert_allclose(left, 0, atol=1e-4)
+
+
+def test_the_written_layer_is_the_calibrated_one() -> None:
+    """onnxruntime computes what the search judged: smoothing, scale, zero point, bias and correction."""
+    sample, weight = layer(3)
+    bias = np.linspace(-1, 1, 24, dtype=np.float32)
+    chosen = best(sample, weight)
+    graph = Graph()
+    start = graph.add("Gather", graph.constant("sample", sample), "rows")
+    graph.add("Identity", Static({"a": chosen})(graph, "a", start, weight, bias), to="out")
+    session = open_model(graph.model({"rows": ("N",)}, {"out": ("N", 24)}))
+    found = session.run(["out"], {"rows": np.arange(len(sample), dtype=np.int32)})[0]
+    expected = output(chosen, sample, weight) + bias + chosen.correction
+    away = np.abs(found - expected)
+    assert np.quantile(away, 0.99) < 1e-4
+    assert np.abs(chosen.correction).max() > 1e-3
 
 
 @pytest.mark.parametrize("rows", [3, 7, 100])

@@ -1,0 +1,41 @@
+"""The embedded cross-encoder: the starting checkpoint, fine-tuned listwise on mined lists, and exported."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.embedded.mine import Mining, mine
+from training.embedded.pairs import Pair
+from training.export import Report, export, read_checkpoint
+from training.fine_tune import List, Tuning, fine_tune
+from training.packed_bert import as_checkpoint, model_of, tokenizer_of, write_checkpoint
+from training.progress import Track, quiet
+
+TUNING = Tuning(epochs=0.4, learning_rate=5e-5, max_tokens=128, query_tokens=32, threads=1)
+CALIBRATION_LISTS = 64
+
+
+def make_cross_encoder(
+    start: Path,
+    pairs: Sequence[Pair],
+    vectors: Mapping[str, NDArray[np.float16]],
+    out: Path,
+    checkpoint: Path,
+    track: Track = quiet,
+) -> Report:
+    """Mine, fine-tune, export to `out`; the checkpoint in full precision goes to `checkpoint`."""
+    lists = mine(pairs, vectors, Mining())
+    source = read_checkpoint(start)
+    model = model_of(source)
+    fine_tune(model, lists, tokenizer_of(source), TUNING, track, "embedded cross-encoder")
+    tuned = as_checkpoint(model, source)
+    write_checkpoint(tuned, checkpoint)
+    return export(tuned, out, calibration(lists))
+
+
+def calibration(lists: Sequence[List]) -> list[tuple[str, str]]:
+    """Real pairs of lists that are spread evenly over the collections."""
+    drawn = np.linspace(0, len(lists) - 1, CALIBRATION_LISTS).astype(int)
+    return [(lists[at].query, document) for at in drawn.tolist() for document in lists[at].documents]
