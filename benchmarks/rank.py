@@ -20,8 +20,6 @@ from typing import Any
 
 import grpc
 import numpy as np
-from sluice.request import Request, to_message
-from sluice.v1 import ranking_pb2 as pb
 
 from benchmarks.harness import Row
 from cascade.config import parse_config
@@ -31,6 +29,8 @@ from features import columns
 from features.batch import CandidateBatch, Query, single
 from features.errors import NotReady
 from serving.testing import READY, ready_line, serving_process
+from sluice.request import Request, to_message
+from sluice.v1 import ranking_pb2 as pb
 
 CANDIDATES, NUMBERS, WORDS, TREES = 100, 20, 55, 300
 ROUNDS, CALLS = 40, 25

@@ -111,9 +111,8 @@ def judge(data: "Collection", store: Path, json: Path | None) -> "Evaluation":
 
 def ask(data: "Collection", store: Path, found: "Evaluation") -> None:
     """Rank a few queries over gRPC, and print each list before and after."""
-    from sluice import Client
-
     from serving.testing import serving_process
+    from sluice import Client
     from training.baselines import by_bm25
     from training.candidates import candidates, once
     from training.dataset import build_batch

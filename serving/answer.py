@@ -3,12 +3,11 @@
 import math
 from collections.abc import Sequence
 
-from sluice.v1 import ranking_pb2 as pb
-
 from cascade.explain import Explanation
 from cascade.ranking import Ranking, StageReport
 from cascade.request import RankRequest
 from serving.status import Refusal
+from sluice.v1 import ranking_pb2 as pb
 
 
 def to_response(

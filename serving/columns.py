@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sluice.v1 import ranking_pb2 as pb
 
 from features import columns as domain
 from features.columns import Column, Floats, Kind
 from features.errors import InvalidInput
 from serving.settings import Limits
+from sluice.v1 import ranking_pb2 as pb
 
 DTYPES: dict[int, np.dtype[Any]] = {
     pb.ELEMENT_TYPE_UNSPECIFIED: np.dtype("<f4"),

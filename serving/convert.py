@@ -9,8 +9,6 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import cast
 
-from sluice.v1 import ranking_pb2 as pb
-
 from cascade.deadline import Deadline
 from cascade.request import RankRequest
 from features.batch import Query, Value, single
@@ -18,6 +16,7 @@ from features.columns import Column, Input, Kind, read_as
 from features.errors import InvalidInput
 from serving.columns import Named, check_length, check_lengths, read_columns, read_query_vector
 from serving.settings import Limits
+from sluice.v1 import ranking_pb2 as pb
 
 NOW = "now"
 """Query value that the server fills in where it was not sent: seconds since 1970."""

@@ -7,12 +7,12 @@ from typing import Any
 
 import grpc
 import structlog
-from sluice.v1 import ranking_pb2 as pb
 
 from features.errors import InvalidInput
 from serving.answer import to_failure
 from serving.observe import Metrics
 from serving.status import Refusal, refusal
+from sluice.v1 import ranking_pb2 as pb
 
 OURS = "/sluice.v1."
 
@@ -27,7 +27,7 @@ class Malformed:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge(grpc.ServerInterceptor):  # type: ignore[type-arg]  # only the stubs are generic
+class Edge(grpc.ServerInterceptor):
     """Wraps the methods of our services, whose servicers have no try/except of their own.
 
     Health and reflection stay as their packages made them.

@@ -15,7 +15,6 @@ import grpc
 import structlog
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from sluice.v1 import ranking_pb2, ranking_pb2_grpc
 
 from cascade.load import load_ranker
 from features.errors import InvalidConfig
@@ -25,6 +24,7 @@ from serving.observe import Metrics, MetricsPage
 from serving.rankers import Catalogue, Load, Source, Watch
 from serving.service import RankingService
 from serving.settings import Settings
+from sluice.v1 import ranking_pb2, ranking_pb2_grpc
 
 log = structlog.get_logger()
 

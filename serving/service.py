@@ -9,8 +9,6 @@ from functools import partial
 
 import grpc
 import structlog
-from sluice.v1 import ranking_pb2 as pb
-from sluice.v1 import ranking_pb2_grpc as rpc
 
 from cascade.deadline import Deadline
 from cascade.ranker import Ranker
@@ -25,6 +23,8 @@ from serving.observe import Metrics
 from serving.rankers import Catalogue, Served
 from serving.settings import Settings
 from serving.status import Gone
+from sluice.v1 import ranking_pb2 as pb
+from sluice.v1 import ranking_pb2_grpc as rpc
 
 log = structlog.get_logger()
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from features.errors import InvalidInput
 from training.packed_bert import PackedBert, pack
 from training.progress import Track, quiet
 
@@ -57,7 +58,7 @@ def encode(lists: Sequence[List], tokenizer: Tokenizer, tuning: Tuning) -> list[
         [text[: 12 * tuning.max_tokens] for text in texts], add_special_tokens=False
     )
     ids = {text: row.ids for text, row in zip(texts, rows, strict=True)}
-    first, last = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+    first, last = (special(tokenizer, token) for token in ("[CLS]", "[SEP]"))
     encoded = []
     for one in lists:
         query = [first, *ids[one.query][: tuning.query_tokens], last]
@@ -66,6 +67,18 @@ def encode(lists: Sequence[List], tokenizer: Tokenizer, tuning: Tuning) -> list[
         target = torch.from_numpy(one.targets / one.targets.sum())
         encoded.append((pairs, target))
     return encoded
+
+
+def special(tokenizer: Tokenizer, token: str) -> int:
+    """The id of a special token.
+
+    Raises:
+        InvalidInput: if the tokenizer has none.
+    """
+    found = tokenizer.token_to_id(token)
+    if found is None:
+        raise InvalidInput(f"has no {token}, which pairs are made with", path="tokenizer.json")
+    return int(found)
 
 
 def steps(

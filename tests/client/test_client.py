@@ -8,11 +8,11 @@ from typing import Any
 
 import grpc
 import pytest
-import sluice
-from sluice import AsyncClient, Client, Failure, InvalidRequest, Ranking, Request, UnknownName, Unreachable
 
+import sluice
 from serving.server import Server
 from serving.testing import channel, target
+from sluice import AsyncClient, Client, Failure, InvalidRequest, Ranking, Request, UnknownName, Unreachable
 
 DOCS: list[dict[str, Any]] = [
     {"id": "a", "price": 1.0, "stock": 5},

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from sluice import InvalidCandidates
 from sluice.columns import kind_of, seconds, to_candidates
 from sluice.v1 import ranking_pb2 as pb

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
+
 from sluice import AsyncClient, Busy, Client, RankError, Retry, TimedOut, Unreachable
 from sluice.errors import CLASSES, from_status
 from sluice.v1 import ranking_pb2 as pb

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from sluice import Client
 
 from cascade.store import DirectoryStore
 from cascade.testing import write_tiny_bundle
 from serving.testing import serving_process
+from sluice import Client
 
 SLUICE = [sys.executable, "-c", "from cli.main import main; main()"]
 

@@ -6,13 +6,13 @@ from typing import Any
 import grpc
 import pytest
 import structlog
-from sluice.v1 import ranking_pb2 as pb
-from sluice.v1 import ranking_pb2_grpc as rpc
 
 from features.columns import Input, Kind
 from serving.server import Server
 from serving.settings import Limits, Settings
 from serving.testing import ByColumn, channel, ranker, running
+from sluice.v1 import ranking_pb2 as pb
+from sluice.v1 import ranking_pb2_grpc as rpc
 
 ALSO = (
     Input("title", Kind.TEXT),

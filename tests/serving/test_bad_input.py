@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sluice.v1 import ranking_pb2 as pb
 from sluice.v1 import ranking_pb2_grpc as rpc
 

@@ -8,10 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sluice.columns import to_candidates
-from sluice.request import Request, to_message
-from sluice.results import to_ranking
-from sluice.v1 import ranking_pb2 as pb
 
 from cascade.deadline import NEVER
 from cascade.explain import Explanation
@@ -22,6 +18,10 @@ from features.columns import Input, Kind
 from serving.answer import to_report, to_response
 from serving.convert import Work, reads_of, to_work
 from serving.settings import Limits
+from sluice.columns import to_candidates
+from sluice.request import Request, to_message
+from sluice.results import to_ranking
+from sluice.v1 import ranking_pb2 as pb
 
 READS = reads_of(tuple(Input(kind.value, kind) for kind in Kind))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

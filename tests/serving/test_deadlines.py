@@ -8,8 +8,6 @@ from typing import Any
 
 import grpc
 import pytest
-from sluice.v1 import ranking_pb2 as pb
-from sluice.v1 import ranking_pb2_grpc as rpc
 
 from cascade.deadline import NEVER, Deadline
 from features.errors import Exhausted, OutOfTime
@@ -17,6 +15,8 @@ from serving.admission import Admission
 from serving.server import Server
 from serving.settings import Settings
 from serving.testing import ByColumn, Gate, channel, ranker, running
+from sluice.v1 import ranking_pb2 as pb
+from sluice.v1 import ranking_pb2_grpc as rpc
 
 Ask = Callable[..., pb.RankRequest]
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -10,13 +10,13 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
-from sluice.v1 import ranking_pb2 as pb
-from sluice.v1 import ranking_pb2_grpc as rpc
 
 from cascade.ranker import Ranker
 from serving.server import RANKING, Server
 from serving.settings import Settings
 from serving.testing import Gate, Shelf, channel, ranker, running, target
+from sluice.v1 import ranking_pb2 as pb
+from sluice.v1 import ranking_pb2_grpc as rpc
 
 Ask = Callable[..., pb.RankRequest]
 SERVING = health_pb2.HealthCheckResponse.SERVING

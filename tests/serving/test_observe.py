@@ -9,12 +9,12 @@ from urllib.request import urlopen
 import grpc
 import pytest
 import structlog
-from sluice.v1 import ranking_pb2 as pb
-from sluice.v1 import ranking_pb2_grpc as rpc
 
 from serving.observe import configure_logs
 from serving.settings import Settings
 from serving.testing import Broken, ByColumn, channel, ranker, running
+from sluice.v1 import ranking_pb2 as pb
+from sluice.v1 import ranking_pb2_grpc as rpc
 
 Ask = Callable[..., pb.RankRequest]
 

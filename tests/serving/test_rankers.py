@@ -6,8 +6,6 @@ from typing import Any
 
 import grpc
 import pytest
-from sluice.v1 import ranking_pb2 as pb
-from sluice.v1 import ranking_pb2_grpc as rpc
 
 from cascade.store import DirectoryStore
 from cascade.testing import write_tiny_bundle
@@ -15,6 +13,8 @@ from features.errors import Corrupt, NotFound, NotReady, Unavailable
 from serving.rankers import RETRY_S, Catalogue
 from serving.settings import Settings
 from serving.testing import Shelf, channel, ranker, running
+from sluice.v1 import ranking_pb2 as pb
+from sluice.v1 import ranking_pb2_grpc as rpc
 
 Ask = Callable[..., pb.RankRequest]
 

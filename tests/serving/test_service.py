@@ -6,8 +6,6 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from sluice.v1 import ranking_pb2 as pb
-from sluice.v1 import ranking_pb2_grpc as rpc
 
 from cascade.pipeline import Step
 from cascade.ranker import Ranker
@@ -17,6 +15,8 @@ from features.featureset import FeatureSet
 from features.kinds.numeric import Numeric
 from serving.settings import Settings
 from serving.testing import Broken, ByColumn, Declared, Gate, channel, ranker, running
+from sluice.v1 import ranking_pb2 as pb
+from sluice.v1 import ranking_pb2_grpc as rpc
 
 Ask = Callable[..., pb.RankRequest]
 

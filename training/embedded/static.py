@@ -19,6 +19,7 @@ from transformers import BertModel
 
 from features.columns import Floats
 from features.encoder import save_encoder
+from training.fine_tune import special
 from training.progress import Track, quiet
 
 Vectors = Mapping[str, NDArray[np.float16]]
@@ -82,7 +83,7 @@ def alone_vectors(checkpoint: Path) -> Floats:
     """float32[V, d]: the mean-pooled vector of `[CLS] piece [SEP]` for every piece."""
     model = BertModel.from_pretrained(checkpoint, add_pooling_layer=False).eval()
     tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
-    first, last = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+    first, last = (special(tokenizer, token) for token in ("[CLS]", "[SEP]"))
     made = []
     for block in torch.arange(model.config.vocab_size).split(512):
         around = torch.stack([torch.full_like(block, first), block, torch.full_like(block, last)], 1)
