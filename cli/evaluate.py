@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cascade.load import load_ranker
@@ -14,7 +15,7 @@ from cli.console import err, out, track
 from features.errors import InvalidInput
 from training.collection import Collection
 from training.evaluate import Evaluation, Settings, StageVerdict, evaluate
-from training.metrics import MRR, NDCG, Conventions, Gain, NoRelevant, Scores
+from training.metrics import MRR, NDCG, Conventions, Gain, NoRelevant
 from training.sources import open_collection
 from training.summary import summary
 from training.verdict import Rule, percent
@@ -77,10 +78,12 @@ def embedded_ranker(collection: Collection) -> Ranker:
 
 
 def show(found: Evaluation) -> None:
-    """The table for people, the verdicts, and what they should know."""
+    """The tables for people, the verdicts, and what they should know."""
     for note in found.notes:
         err.print(f"note: {note}", style="yellow", markup=False, highlight=False)
-    out.print(table(found))
+    out.print(f"{found.ranker}, candidates: {found.settings.candidates}", markup=False, highlight=False)
+    out.print(quality(found))
+    out.print(price(found))
     for stage in found.stages:
         style = "green" if stage.earned else "red"
         out.print(f"- {stage.verdict}", style=style, markup=False, highlight=False)
@@ -89,43 +92,49 @@ def show(found: Evaluation) -> None:
         out.print(text, markup=False, highlight=False)
 
 
-def table(found: Evaluation) -> Table:
-    """A row a baseline and a stage."""
+def quality(found: Evaluation) -> Table:
+    """A row a baseline and a stage: how good the ranking is after it."""
     judge = found.judge
-    queries = f"{len(judge.queries)} queries ({judge.alone} without relevant documents)"
-    caption = (
-        f"{judge.conventions.describe()}. Difference: {NDCG} against the row's predecessor, 95 % interval."
-    )
     shown = Table(
-        title=f"{found.ranker} on {queries}, candidates: {found.settings.candidates}", caption=caption
+        title=f"{len(judge.queries)} queries ({judge.alone} without relevant documents)",
+        caption=judge.conventions.describe(),
+        box=SIMPLE_HEAD,
     )
-    recalls = [f"recall@{depth}" for depth in judge.depths]
-    heads = ["difference", "p", "lost", "top 10 changed", "ms", "tokens"]
+    names = [NDCG, MRR, *(f"recall@{depth}" for depth in judge.depths)]
     shown.add_column("after")
-    for head in (NDCG, MRR, *recalls, *heads):
-        shown.add_column(head, justify="right")
-    for name, scores in found.baselines.items():
-        shown.add_row(name, *figures(scores, recalls), *[""] * len(heads))
-    for stage in found.stages:
-        shown.add_row(stage.replay.name, *figures(stage.scores, recalls), *details(stage))
+    for name in names:
+        shown.add_column(name, justify="right", no_wrap=True)
+    rows = {**found.baselines, **{stage.replay.name: stage.scores for stage in found.stages}}
+    for name, scores in rows.items():
+        means = scores.means()
+        shown.add_row(name, *(f"{means[each]:.4f}" for each in names))
     return shown
 
 
-def figures(scores: Scores, recalls: list[str]) -> list[str]:
-    """The metrics of a row."""
-    means = scores.means()
-    return [f"{means[name]:.4f}" for name in (NDCG, MRR, *recalls)]
+def price(found: Evaluation) -> Table:
+    """A row a stage: what it brings to the one before it, and what it costs."""
+    shown = Table(
+        caption=f"change: of {NDCG} against the row before (the first: {found.stages[0].comparison.against}),"
+        " 95 % interval; lost: share of the relevant candidates that the cut took out; per query: new in the"
+        " top 10, milliseconds, tokens",
+        box=SIMPLE_HEAD,
+    )
+    shown.add_column("stage")
+    for head in ("change", "p", "lost", "new", "ms", "tokens"):
+        shown.add_column(head, justify="right", no_wrap=True)
+    for stage in found.stages:
+        shown.add_row(stage.replay.name, *details(stage))
+    return shown
 
 
 def details(stage: StageVerdict) -> list[str]:
     """The comparison and the cost of a stage."""
     found, each = stage.comparison, stage.replay
-    tokens = sum(each.tokens()) / max(len(each.reports), 1)
     return [
-        f"{found.difference:+.4f} [{found.low:+.4f}, {found.high:+.4f}]",
+        f"{found.difference:+.3f} [{found.low:+.3f}, {found.high:+.3f}]",
         f"{found.p_value:.4f}",
-        f"{stage.lost_relevant:.2%}",
+        f"{stage.lost_relevant:.1%}",
         f"{each.changed_top():.2f}",
         f"{each.mean_ms():.1f}",
-        f"{tokens:.0f}",
+        f"{sum(each.tokens()) / max(len(each.reports), 1):.0f}",
     ]

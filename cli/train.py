@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cascade.config import parse_config
@@ -56,9 +57,10 @@ def command(
 def table(trained: Trained) -> Table:
     """A row a stage: held-out metrics, what was fitted, seconds."""
     caption = f"features took {trained.seconds['features']:.1f} s, all of it {trained.seconds['total']:.1f} s"
-    shown = Table(title="Held-out queries, after each stage", caption=caption)
+    shown = Table(title="Held-out queries, after each stage", caption=caption, box=SIMPLE_HEAD)
     for head in ("stage", "nDCG@10", "MRR@10", "recall@10", "fitted", "seconds"):
-        shown.add_column(head, justify="left" if head in ("stage", "fitted") else "right")
+        words = head in ("stage", "fitted")
+        shown.add_column(head, justify="left" if words else "right", no_wrap=not words)
     shown.add_row("input", *figures(trained.metrics["input"]), "", "")
     for stage in trained.stages:
         metrics = figures(trained.metrics[stage.name])

@@ -1,26 +1,32 @@
 """Constants for activations, chosen on real pairs by the error they leave in each layer's output.
 
 A range that holds every value wastes its 255 steps on outliers, and one too narrow cuts what matters. So per
-layer a grid of ranges (quantiles cut from both ends) and of smoothing strengths (SmoothQuant, Xiao et al.
-2023) is tried on sampled rows, and the one with the least squared error of the layer's **output** is kept;
-what error is left on average goes into the bias (bias correction, Nagel et al. 2019).
+layer, on sampled rows, a grid is tried of plain ranges (quantiles cut from both ends), of ranges whose
+outlying columns spill into a small product of their own, and of smoothed ones (SmoothQuant, Xiao et al.
+2023); the one with the least squared error of the layer's **output** is kept, and what error is left on
+average goes into the bias (bias correction, Nagel et al. 2019).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from features.columns import Floats
-from training.export.quantise import Activation, quantise_columns, span
+from training.export.quantise import LEVELS, Activation, Spill, quantise_columns, span
 
 ROWS = 512
 """Sampled rows a layer: enough that the choice no longer changes, few enough to search in seconds."""
 TAILS = (0.0, 1e-5, 1e-4, 1e-3)
 """Shares of values cut off at each end of the range."""
-STRENGTHS = (0.0, 0.4, 0.6)
-"""How much of a channel's outliers moves into the weights; 0 leaves them and spares a pass."""
-WORTH = 0.9
-"""Smoothing costs a pass over the activations, so the error has to fall below this share without it."""
+STRENGTHS = (0.5, 0.7)
+"""How much of a column's outliers smoothing moves into the weights."""
+SPILLS = (1e-3, 3e-3, 1e-2)
+"""Shares of values beyond each end of a range that spills."""
+SPILLED = 32
+"""Columns that spill: on MiniLM as good as 128."""
+WORTH = 0.8
+"""What is not plain costs a pass over the activations, so its error has to fall below this share."""
 
 
 def calibrate(
@@ -38,22 +44,51 @@ def calibrate(
 def best(sample: Floats, weight: Floats) -> Activation:
     """The candidate of the least output error; a smoothed one only where it is worth its pass."""
     target = sample @ weight
-    tried = [(error(one, sample, weight, target), one) for one in candidates(sample, weight)]
-    plain = min((pair for pair in tried if pair[1].smooth is None), key=lambda pair: pair[0])
-    smooth = min((pair for pair in tried if pair[1].smooth is not None), key=lambda pair: pair[0])
-    chosen = smooth if smooth[0] < WORTH * plain[0] else plain
+    plain = least(plain_ranges(sample, weight), sample, weight, target)
+    dear = least([*spilling(sample, weight), *smoothed(sample, weight)], sample, weight, target)
+    chosen = dear if dear[0] < WORTH * plain[0] else plain
     return corrected(chosen[1], sample, weight, target)
 
 
-def candidates(sample: Floats, weight: Floats) -> Iterator[Activation]:
-    """Every strength with every range."""
+def least(
+    tried: Iterable[Activation], sample: Floats, weight: Floats, target: Floats
+) -> tuple[float, Activation]:
+    """The candidate of the least error, and that error."""
+    return min(((error(one, sample, weight, target), one) for one in tried), key=lambda pair: pair[0])
+
+
+def ranges(values: Floats, tails: Sequence[float]) -> Iterator[tuple[float, float]]:
+    """Low and high for every share cut off at each end."""
+    edges = np.quantile(values, [*tails, *(1 - tail for tail in tails)])
+    yield from zip(edges[: len(tails)].tolist(), edges[len(tails) :].tolist(), strict=True)
+
+
+def plain_ranges(sample: Floats, weight: Floats) -> Iterator[Activation]:
+    """One range for all columns."""
+    none = np.zeros(weight.shape[1], np.float32)
+    return (Activation(*span(low, high), None, none) for low, high in ranges(sample, TAILS))
+
+
+def smoothed(sample: Floats, weight: Floats) -> Iterator[Activation]:
+    """One range for all columns after each is divided by a number of its own."""
     none = np.zeros(weight.shape[1], np.float32)
     for strength in STRENGTHS:
-        smooth = smoothing(sample, weight, strength) if strength else None
-        values = sample if smooth is None else sample / smooth
-        edges = np.quantile(values, [*TAILS, *(1 - tail for tail in TAILS)])
-        for low, high in edges.reshape(2, -1).T:
-            yield Activation(*span(float(low), float(high)), smooth, none)
+        smooth = smoothing(sample, weight, strength)
+        for low, high in ranges(sample / smooth, TAILS):
+            yield Activation(*span(low, high), smooth, none)
+
+
+def spilling(sample: Floats, weight: Floats) -> Iterator[Activation]:
+    """A narrow range, and the columns whose excess weighs most spilling out of it."""
+    none = np.zeros(weight.shape[1], np.float32)
+    for low, high in ranges(sample, SPILLS):
+        scale, zero = span(low, high)
+        low, high = -zero * scale, (LEVELS - zero) * scale
+        excess = sample - sample.clip(low, high)
+        weighs = np.square(excess).sum(axis=0) * np.square(weight).sum(axis=1)
+        columns = np.sort(np.argsort(-weighs, kind="stable")[:SPILLED])
+        reach = span(float(excess[:, columns].min()), float(excess[:, columns].max()))
+        yield Activation(scale, zero, None, none, Spill(columns, low, high, *reach))
 
 
 def smoothing(sample: Floats, weight: Floats, strength: float) -> Floats:
@@ -69,6 +104,9 @@ def output(one: Activation, sample: Floats, weight: Floats) -> Floats:
     """What the quantised layer makes of the sample, without bias."""
     values, scale = quantise_columns(weight if one.smooth is None else weight * one.smooth[:, None])
     product: Floats = one.restored(sample) @ (values * scale)
+    if one.spill is not None:
+        values, scale = quantise_columns(weight[one.spill.columns])
+        product += one.spill.restored(sample) @ (values * scale)
     return product
 
 
@@ -80,7 +118,7 @@ def error(one: Activation, sample: Floats, weight: Floats, target: Floats) -> fl
 def corrected(one: Activation, sample: Floats, weight: Floats, target: Floats) -> Activation:
     """The same constants with the mean error in the bias."""
     left = (target - output(one, sample, weight)).mean(axis=0)
-    return Activation(one.scale, one.zero, one.smooth, left.astype(np.float32))
+    return replace(one, correction=left.astype(np.float32))
 
 
 def sampled(parts: Sequence[Floats], random: np.random.Generator, rows: int = ROWS) -> Floats:

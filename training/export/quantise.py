@@ -18,6 +18,30 @@ that every processor gives the same sums. On MiniLM the eighth bit brought nothi
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Spill:
+    """What outlying columns hold beyond the range, multiplied apart: `x - clip(x, low, high)` in their own
+    steps with their own rows of the weights. A few columns hold nearly all of it (LLM.int8(), Dettmers et al.
+    2022, with columns that are fixed ahead).
+
+    Attributes:
+        columns: int64[k], which.
+        low, high: the range that the layer itself covers.
+        scale, zero: of the excess in unsigned bytes.
+    """
+
+    columns: NDArray[np.int64]
+    low: float
+    high: float
+    scale: float
+    zero: int
+
+    def restored(self, x: Floats) -> Floats:
+        """float32[rows, k]: the excess that its bytes stand for."""
+        some = x[:, self.columns]
+        return stepped(some - some.clip(self.low, self.high), self.scale, self.zero)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Activation:
     """How the input of one linear layer becomes unsigned bytes: `u = clip(round(x / smooth / scale) + zero)`.
 
@@ -27,19 +51,25 @@ class Activation:
         smooth: float32[in], by which the input is divided and the weights multiplied (SmoothQuant, Xiao et
             al. 2023), so that outlying channels do not eat the range; None = ones.
         correction: float32[out], added to the bias: the mean error that quantisation leaves.
+        spill: outlying columns' values beyond the range; None = they are cut.
     """
 
     scale: float
     zero: int
     smooth: Floats | None
     correction: Floats
+    spill: Spill | None = None
 
     def restored(self, x: Floats) -> Floats:
         """The float32 values that the bytes of `x[rows, in]` stand for, still divided by `smooth`."""
-        y = x if self.smooth is None else x / self.smooth
-        steps = np.clip(np.rint(y / np.float32(self.scale)) + self.zero, 0, LEVELS)
-        values: Floats = ((steps - self.zero) * np.float32(self.scale)).astype(np.float32)
-        return values
+        return stepped(x if self.smooth is None else x / self.smooth, self.scale, self.zero)
+
+
+def stepped(x: Floats, scale: float, zero: int) -> Floats:
+    """The values that the unsigned bytes of `x` stand for."""
+    steps = np.clip(np.rint(x / np.float32(scale)) + zero, 0, LEVELS)
+    values: Floats = ((steps - zero) * np.float32(scale)).astype(np.float32)
+    return values
 
 
 def span(low: float, high: float) -> tuple[float, int]:
