@@ -43,10 +43,20 @@ def run() -> Iterator[Row]:
     words = made_words(VOCABULARY, random)
     for shape, sizes in SHAPES.items():
         with TemporaryDirectory() as folder:
-            checkpoint = random_checkpoint(wordpiece(words), positions=MAX_TOKENS, **sizes)
+            checkpoint = outlying(random_checkpoint(wordpiece(words), positions=MAX_TOKENS, **sizes))
             bench = Bench(checkpoint, Path(folder))
             for kind in LENGTHS:
                 yield bench.row(f"{shape} {kind}", [lists(words, kind, random) for _ in range(ROUNDS)])
+
+
+def outlying(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with a few outlying columns a layer, as trained models have: int8 works harder then."""
+    for name, value in checkpoint.tensors.items():
+        if name.endswith("intermediate.dense.weight"):
+            value[:8] *= 6
+        if name.endswith("LayerNorm.weight"):
+            value[:4] *= 8
+    return checkpoint
 
 
 def lists(words: Sequence[str], kind: str, random: np.random.Generator) -> Ranked:
