@@ -46,6 +46,8 @@ keep = {keep}
 name = "cross_encoder"
 kind = "cross_encoder"
 fields = [{fields}]
+max_tokens = 128
+query_tokens = 48
 
 [[stages]]
 name = "blend"
