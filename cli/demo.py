@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from training.evaluate import Evaluation
 
 TENANT = "demo"
-CANDIDATES = "judged"
+CANDIDATES = "bm25:100"
 DEPTH = 5
 
 NEXT = """What to try next:
@@ -27,8 +27,8 @@ NEXT = """What to try next:
   sluice evaluate --collection {collection} --queries dev --candidates bm25:100 \\
       --store {store} --tenant demo --report report.html
   $EDITOR {config}     # change a feature, then train again:
-  sluice train --collection {collection} --queries train --config {config} \\
-      --store {store} --tenant demo --promote
+  sluice train --collection {collection} --queries train --candidates bm25:100 \\
+      --config {config} --store {store} --tenant demo --promote
 
 A collection of your own is a folder with corpus.jsonl, queries.jsonl and qrels.tsv:
 see docs/collections.md."""

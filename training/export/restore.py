@@ -19,6 +19,8 @@ from features.errors import InvalidInput
 from training.export.checkpoint import Checkpoint
 
 Arrays = Mapping[str, NDArray[Any]]
+SKIPPED = ("classifier.weight", ".spilled.weight")
+"""What stands for itself, and rows that stand in the whole product too."""
 JOINED = {"qkv": ("query", "key", "value"), "kv": ("key", "value")}
 
 
@@ -48,7 +50,7 @@ def body(arrays: Arrays) -> dict[str, Floats]:
     for name, array in arrays.items():
         if ".LayerNorm." in name:
             tensors[name] = array
-        elif name.endswith(".weight") and name != "classifier.weight":
+        elif name.endswith(".weight") and not name.endswith(SKIPPED):
             tensors |= layer(arrays, name.removesuffix(".weight"))
     return tensors
 

@@ -1,0 +1,55 @@
+"""Fine-tuning starts from the shipped int8 graph, so the graph must come back as the checkpoint it was."""
+
+from pathlib import Path
+
+import pytest
+from scipy.stats import spearmanr
+
+from features.errors import InvalidInput
+from training.export import Checkpoint, export
+from training.export.bert import INPUTS, Bert
+from training.export.linear import Float
+from training.export.restore import restore
+from training.export.run import open_model, pairing, scores, tokenise
+
+Pairs = list[tuple[str, str]]
+
+
+@pytest.fixture
+def exported(checkpoint: Checkpoint, pairs: Pairs, tmp_path: Path) -> Path:
+    """The checkpoint as a stage's directory."""
+    export(checkpoint, tmp_path / "stage", pairs, max_tokens=32, query_tokens=8)
+    return tmp_path / "stage"
+
+
+def test_every_tensor_comes_back_by_its_name_and_shape(exported: Path, checkpoint: Checkpoint) -> None:
+    """The restored state dict has the tensors of the original, none more and none less."""
+    back = restore(exported)
+    shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+    assert {name: tensor.shape for name, tensor in back.tensors.items()} == shapes
+    same = ("num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
+    assert [back.config[key] for key in same] == [checkpoint.config[key] for key in same]
+
+
+def test_a_restored_checkpoint_ranks_as_the_original(
+    exported: Path, checkpoint: Checkpoint, pairs: Pairs
+) -> None:
+    """In full precision the restored weights order pairs as the original ones do, but for int8's steps."""
+    texts = tokenise(pairing(checkpoint.tokenizer, 32, 8), pairs)
+    original, again = (scores(full(each), texts) for each in (checkpoint, restore(exported)))
+    assert spearmanr(original, again).statistic > 0.97
+
+
+def full(checkpoint: Checkpoint) -> object:
+    """A session in full precision."""
+    return open_model(Bert(checkpoint).write(Float(), False).model(INPUTS, {"score": ("B",)}))
+
+
+def test_another_graph_is_refused(tmp_path: Path) -> None:
+    """A graph that this project did not write is no start for training."""
+    import onnx
+
+    graph = onnx.helper.make_graph([], "other", [], [])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "model.onnx")
+    with pytest.raises(InvalidInput, match="packed graph"):
+        restore(tmp_path)
