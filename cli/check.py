@@ -50,7 +50,7 @@ def show(found: "Plan") -> None:
     heads = ("name", "kind", "reads", "sees", "keep", "on late", "on error")
     out.print(table("stages, in order", heads, stages))
     for warning in found.warnings:
-        err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+        err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:

@@ -54,7 +54,12 @@ def command(
     found = judge(data, store, json)
     step(3, "Serving: a real server on a free port, asked over gRPC")
     ask(data, store, found)
-    out.print(NEXT.format(store=store, collection=folder, config=config), markup=False, highlight=False)
+    out.print(
+        NEXT.format(store=store, collection=folder, config=config),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def step(number: int, title: str) -> None:

@@ -80,16 +80,21 @@ def embedded_ranker(collection: Collection) -> Ranker:
 def show(found: Evaluation) -> None:
     """The tables for people, the verdicts, and what they should know."""
     for note in found.notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False)
-    out.print(f"{found.ranker}, candidates: {found.settings.candidates}", markup=False, highlight=False)
+        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    out.print(
+        f"{found.ranker}, candidates: {found.settings.candidates}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
     out.print(quality(found))
     out.print(price(found))
     for stage in found.stages:
         style = "green" if stage.earned else "red"
-        out.print(f"- {stage.verdict}", style=style, markup=False, highlight=False)
+        out.print(f"- {stage.verdict}", style=style, markup=False, highlight=False, soft_wrap=True)
     for each in found.final_against:
         text = f"- the cascade against {each.against}: {NDCG} {percent(each)} (p = {each.p_value:.4f})"
-        out.print(text, markup=False, highlight=False)
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def quality(found: Evaluation) -> Table:

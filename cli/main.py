@@ -49,5 +49,5 @@ def main() -> None:
     try:
         app()
     except SluiceError as error:
-        err.print(f"sluice: {error}", style="red", markup=False, highlight=False)
+        err.print(f"sluice: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

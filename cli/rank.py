@@ -116,7 +116,7 @@ def fail(error: "RankError", sent: int) -> None:
     from sluice import InvalidRequest, UnknownName
 
     hint = f" ({sent} were sent; --first N sends fewer)" if "candidates, more than" in error.message else ""
-    err.print(f"sluice: {error}{hint}", style="red", markup=False, highlight=False)
+    err.print(f"sluice: {error}{hint}", style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(2 if isinstance(error, InvalidRequest | UnknownName) else 1)
 
 
@@ -126,9 +126,9 @@ def show(answer: "Ranking", rows: Sequence[Row], explain: bool) -> None:
     out.print(stages_table(answer))
     if explain:
         for result in answer.results:
-            out.print(f"{result.id}: {explained(result)}", markup=False, highlight=False)
+            out.print(f"{result.id}: {explained(result)}", markup=False, highlight=False, soft_wrap=True)
     for warning in answer.warnings:
-        err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
+        err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     if answer.degraded:
         err.print("degraded: a stage was shrunk, skipped for want of time, or failed", style="yellow")
 

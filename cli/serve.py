@@ -52,7 +52,7 @@ def serve(settings: "Settings") -> None:
 
     server = Server(settings, DirectoryStore(existing(settings.store)))
     if not is_loopback(settings.host):
-        err.print(WARNING.format(host=settings.host), style="bold red", highlight=False)
+        err.print(WARNING.format(host=settings.host), style="bold red", highlight=False, soft_wrap=True)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())

@@ -45,7 +45,7 @@ def command(
     if promote:
         target.store.promote(tenant, ranker, version)
     for note in trained.notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False)
+        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     out.print(table(trained))
     out.print(f"published {tenant}/{ranker}@{version}{' and promoted' if promote else ''}", highlight=False)
     if json:
