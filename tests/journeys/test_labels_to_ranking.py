@@ -87,10 +87,9 @@ def test_judgments_in_a_served_ranking_out(collection: Path, tmp_path: Path) -> 
         some = [line for line in lines if json.loads(line)["_id"] in wanted]
     (tmp_path / "some.jsonl").write_text("".join(some))
     with serving_process(store) as server:
-        answer = sluice(
-            "rank", "--target", server.target, "--tenant", "shop",
-            "--query", "recursively delete a directory tree", "--candidates", tmp_path / "some.jsonl", "--timeout-ms", 30_000, "--json",
-        )  # fmt: skip
+        query = "recursively delete a directory tree"
+        asked = ("--target", server.target, "--tenant", "shop", "--query", query, "--timeout-ms", 30_000)
+        answer = sluice("rank", *asked, "--candidates", tmp_path / "some.jsonl", "--json")
     results = json.loads(answer)["results"]
     assert {each["id"] for each in results} == wanted
     assert results[0]["id"] == "shutil.rmtree"
