@@ -14,12 +14,13 @@ $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[report,dev]'
+	$(BIN)/python -m features.warm
 	touch $@
 
 demo: setup ## train, serve and rank the standard library's documentation
 	$(BIN)/sluice demo
 
-test: setup ## all tests (about five minutes on two cores)
+test: setup ## all tests (about two minutes on two cores)
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup ## lint, types and import directions

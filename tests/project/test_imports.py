@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import require
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -15,7 +17,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 def test_import_directions_hold() -> None:
     """features <- cascade <- training and serving <- cli, and only the edge speaks gRPC."""
-    pytest.importorskip("importlinter")
+    require("importlinter")
     program = "import sys; sys.path[:0] = ['.', 'proto']; from importlinter.cli import lint_imports; "
     found = run(sys.executable, "-c", program + "sys.exit(lint_imports())")
     assert found.returncode == 0, found.stdout

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import require
+
 ROOT = Path(__file__).parents[2]
 TOP_LEVEL = {"features", "cascade", "training", "serving", "cli", "sluice"}
 NEEDED = [
@@ -26,7 +28,7 @@ NEEDED = [
 def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     out = tmp_path_factory.mktemp("wheel")
     backend = f"from hatchling.build import build_wheel; build_wheel({str(out)!r})"
-    pytest.importorskip("hatchling")
+    require("hatchling")
     subprocess.run([sys.executable, "-c", backend], cwd=ROOT, check=True, capture_output=True)
     return zipfile.ZipFile(next(out.glob("*.whl"))).namelist()
 

@@ -25,8 +25,9 @@ from features.errors import Corrupt, InvalidConfig, NotReady
 from features.matrix import FeatureMatrix
 from features.registry import parse
 from features.wordpiece import WordPieces
+from tests.support import require
 
-pytest.importorskip("onnx")
+require("onnx")
 
 from training.export import Checkpoint, Gate, export
 from training.export.bert import INPUTS, Bert

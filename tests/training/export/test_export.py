@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from features.errors import InvalidInput, NotReady
+from tests.support import require
 from training.export import Checkpoint, Gate, export
 from training.export.parity import compare, trial
 
@@ -90,7 +91,7 @@ def test_a_failing_write_leaves_the_old_model(
 
 def test_a_directory_exports_as_memory_does(checkpoint: Checkpoint, pairs: Texts, tmp_path: Path) -> None:
     """A checkpoint read from safetensors gives the same model."""
-    pytest.importorskip("safetensors")
+    require("safetensors")
     from safetensors.numpy import save_file
 
     source = tmp_path / "checkpoint"
@@ -108,7 +109,7 @@ def test_files_that_cannot_be_read_are_named(
     checkpoint: Checkpoint, tmp_path: Path, name: str, content: str | None
 ) -> None:
     """A missing or broken file of a checkpoint is an InvalidInput that names it."""
-    pytest.importorskip("safetensors")
+    require("safetensors")
     from safetensors.numpy import save_file
 
     (tmp_path / "config.json").write_text(json.dumps(checkpoint.config))
