@@ -25,10 +25,6 @@ from features.errors import Corrupt, InvalidConfig, NotReady
 from features.matrix import FeatureMatrix
 from features.registry import parse
 from features.wordpiece import WordPieces
-from tests.support import require
-
-require("onnx")
-
 from training.export import Checkpoint, Gate, export
 from training.export.bert import INPUTS, Bert
 from training.export.linear import Dynamic, Float
