@@ -40,8 +40,12 @@ def explain(steps: Sequence[Step], request: RankRequest, ranking: Ranking) -> tu
     left = ranking.rows
     for step in reversed(steps):
         if isinstance(step.stage, Explains) and SCORE + step.spec.name in ranking.matrix.names:
-            mine = left[~np.isnan(ranking.matrix.column(SCORE + step.spec.name)[left])]
-            made |= told(step, request, ranking.matrix, mine)
+            scored = ~np.isnan(ranking.matrix.column(SCORE + step.spec.name))
+            mine = left[scored[left]]
+            # What a listwise stage makes of an item depends on all that it saw.
+            rows = np.flatnonzero(scored) if step.spec.listwise else mine
+            all_told = told(step, request, ranking.matrix, rows)
+            made |= {row: all_told[row] for row in mine.tolist()}
             left = np.array([row for row in left.tolist() if row not in made], np.int64)
     made |= values_alone(ranking.matrix, left)
     return tuple(made[row] for row in ranking.rows.tolist())
