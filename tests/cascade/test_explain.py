@@ -30,9 +30,7 @@ weights = {{ price = 1.0, votes = -0.5 }}
 
 
 @pytest.mark.parametrize("normalise", ["none", "zscore", "minmax"])
-def test_contributions_of_the_top_add_up_to_its_scores(
-    normalise: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_contributions_of_the_top_add_up_to_its_scores(normalise: str, tmp_path: Path) -> None:
     """Also where the stage looks at the whole list and only the top of it is explained."""
     config = parse_config(CASCADE.format(normalise=normalise))
     features = config.feature_set()
