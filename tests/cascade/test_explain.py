@@ -1,5 +1,7 @@
 """Contributions add up to the score that placed an item."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
