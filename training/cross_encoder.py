@@ -1,6 +1,7 @@
 """Fits a `cross_encoder` stage: as it comes, or fine-tuned listwise on what earlier stages let through."""
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,28 @@ from features.errors import InvalidConfig, InvalidInput, NotReady
 from training.dataset import StageData
 from training.trainers import Context, Metrics
 
+EXPORTING = ("onnx", "safetensors")
+TRAINING = ("torch", *EXPORTING)
 CALIBRATION_QUERIES = 48
 CALIBRATION_DEPTH = 8
+
+
+def ready(spec: CrossEncoder) -> None:
+    """The weights exist, and so do the packages that fine-tuning needs.
+
+    Raises:
+        InvalidConfig: if `weights` names no model.
+        NotReady: if a package is missing.
+    """
+    exported = (source(spec) / MODEL).is_file()
+    needed = TRAINING if learns(spec) else () if exported else EXPORTING
+    absent = [name for name in needed if find_spec(name) is None]
+    if absent:
+        raise NotReady(
+            f"needs {', '.join(absent)}: pip install 'sluice[train]', or set train.epochs = 0 to use the"
+            " embedded weights as they are",
+            path=f"{spec.name}.train.epochs",
+        )
 
 
 def learns(spec: CrossEncoder) -> bool:
@@ -29,7 +50,6 @@ def fit(spec: CrossEncoder, data: StageData, directory: Path, context: Context) 
 
     Raises:
         InvalidConfig: if `weights` names no model.
-        NotReady: if fine-tuning needs packages that are not installed.
         InvalidInput: if no candidate is relevant.
     """
     if not learns(spec) and (source(spec) / MODEL).is_file():
@@ -51,24 +71,18 @@ def source(spec: CrossEncoder) -> Path:
 
 def fine_tuned(spec: CrossEncoder, data: StageData, directory: Path, context: Context) -> Metrics:
     """Fine-tune and export. Imports torch here, so that no one else needs it."""
-    try:
-        from training.export import export, read_checkpoint
-        from training.export.restore import restore
-        from training.fine_tune import Tuning, fine_tune
-        from training.packed_bert import as_checkpoint, model_of, tokenizer_of
-    except ImportError as error:
-        raise NotReady(
-            f"fine-tuning a cross-encoder needs {error.name}: pip install 'sluice[train]', or set"
-            f" train.epochs = 0 to use the weights as they are",
-            path=f"{spec.name}.train.epochs",
-        ) from None
+    from training.export import export, read_checkpoint
+    from training.export.restore import restore
+
     start = source(spec)
     checkpoint = restore(start) if (start / MODEL).is_file() else read_checkpoint(start)
     documents = rendered(spec, data.batch)
     pairs = calibration(data, documents)
     losses: list[float] = []
     if learns(spec):
+        from training.fine_tune import Tuning, fine_tune
         from training.lists import listed
+        from training.packed_bert import as_checkpoint, model_of, tokenizer_of
 
         model = model_of(checkpoint)
         tuning = Tuning(

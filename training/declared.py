@@ -7,6 +7,10 @@ from training.dataset import StageData
 from training.trainers import Context, Metrics
 
 
+def ready(spec: StageSpec) -> None:
+    """Always: it needs nothing beyond what is installed."""
+
+
 def learns(spec: StageSpec) -> bool:  # noqa: ARG001
     """Never."""
     return False

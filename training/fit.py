@@ -50,6 +50,8 @@ def fit_cascade(
     config: CascadeConfig, data: StageData, directory: Path, context: Context
 ) -> tuple[FittedStage, ...]:
     """Every stage fitted, its files written to the folder of its name under `directory`."""
+    for spec in config.stages:
+        trainer_of(spec).ready(spec)
     standing = Standing.as_sent(data.batch.offsets)
     fitted: list[FittedStage] = []
     for position, spec in enumerate(config.stages):

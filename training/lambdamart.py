@@ -24,6 +24,10 @@ FEW_QUERIES = 2_000
 """Below, one held-out part is too small to stop by, and the curve is the mean over three."""
 
 
+def ready(spec: LambdaMart) -> None:
+    """Always: it needs nothing beyond what is installed."""
+
+
 def learns(spec: LambdaMart) -> bool:  # noqa: ARG001
     """Always."""
     return True

@@ -18,6 +18,10 @@ from training.dataset import StageData
 from training.trainers import Context, Metrics
 
 
+def ready(spec: Linear) -> None:
+    """Always: it needs nothing beyond what is installed."""
+
+
 def learns(spec: Linear) -> bool:
     """Where no weights are declared."""
     return spec.weights is None

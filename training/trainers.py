@@ -1,7 +1,7 @@
 """The contract of a trainer, and which one fits which kind of stage.
 
-A trainer is a module with two functions, `learns` and `fit`. It is imported when a stage of its kind is
-trained, so that torch is not needed where no cross-encoder is.
+A trainer is a module with three functions, `ready`, `learns` and `fit`. It is imported when a stage of its
+kind is trained, so that torch is not needed where no cross-encoder is.
 """
 
 from collections.abc import Mapping
@@ -36,6 +36,15 @@ class Context:
 
 class Trainer(Protocol):
     """Fits one kind of stage."""
+
+    def ready(self, spec: StageSpec, /) -> None:
+        """Refuse, before any stage is fitted, what could not be fitted after an hour of others.
+
+        Raises:
+            NotReady: if a package is missing.
+            InvalidConfig: if the spec names what does not exist.
+        """
+        ...
 
     def learns(self, spec: StageSpec, /) -> bool:
         """Whether the labels are looked at: what does not learn from them needs no out-of-fold scores."""

@@ -10,7 +10,7 @@ from cascade.deadline import NEVER
 from cascade.stages.cross_encoder import CrossEncoder, CrossEncoderTraining
 from features import columns
 from features.batch import CandidateBatch, Query
-from features.errors import InvalidConfig, InvalidInput
+from features.errors import InvalidConfig, InvalidInput, NotReady
 from features.matrix import FeatureMatrix
 from tests.support import require
 from training import cross_encoder
@@ -59,6 +59,14 @@ def test_weights_that_name_nothing_are_an_error(tmp_path: Path) -> None:
     spec = CrossEncoder(name="ce", fields=("title",), weights="no-such-directory")
     with pytest.raises(InvalidConfig, match=r"ce\.weights"):
         cross_encoder.fit(spec, echoes(4), tmp_path, Context())
+
+
+def test_what_is_missing_is_said_before_anything_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without torch a fine-tuned stage is refused at once, with the way out."""
+    monkeypatch.setattr(cross_encoder, "find_spec", lambda name: None)
+    with pytest.raises(NotReady, match=r"sluice\[train\]"):
+        cross_encoder.ready(CrossEncoder(name="ce", fields=("title",), train=TRAIN))
+    cross_encoder.ready(CrossEncoder(name="ce", fields=("title",)))
 
 
 def test_fine_tuning_learns_and_exports(tmp_path: Path) -> None:

@@ -63,6 +63,9 @@ class MemoryTrainer:
         self.given: list[StageData] = []
         self.learning = learns
 
+    def ready(self, spec: StageSpec) -> None:
+        """Nothing is needed."""
+
     def learns(self, spec: StageSpec) -> bool:
         """Whether labels are looked at."""
         return self.learning
