@@ -19,7 +19,7 @@ TENANT = "demo"
 CANDIDATES = "bm25:100"
 DEPTH = 5
 
-NEXT = """What to try next:
+NEXT = """What to try next (`sluice` is in .venv/bin after `make setup`):
 
   sluice serve --store {store}
   sluice rank --target 127.0.0.1:50051 --tenant demo --query "copy a folder" --first 1000 \\

@@ -9,9 +9,7 @@ import numpy as np
 from cascade.stages.cross_encoder import EMBEDDED, CrossEncoder
 from cascade.stages.cross_encoding.embedded import embedded_model
 from cascade.stages.cross_encoding.model import MODEL, NOTES, TOKENIZER
-from cascade.stages.cross_encoding.template import parse_template, render
-from features.batch import CandidateBatch
-from features.columns import Kind, Rows
+from features.columns import Rows
 from features.errors import InvalidConfig, InvalidInput, NotReady
 from training.dataset import StageData
 from training.trainers import Context, Metrics
@@ -76,7 +74,7 @@ def fine_tuned(spec: CrossEncoder, data: StageData, directory: Path, context: Co
 
     start = source(spec)
     checkpoint = restore(start) if (start / MODEL).is_file() else read_checkpoint(start)
-    documents = rendered(spec, data.batch)
+    documents = spec.documents(data.batch)
     pairs = calibration(data, documents)
     losses: list[float] = []
     if learns(spec):
@@ -109,13 +107,6 @@ def fine_tuned(spec: CrossEncoder, data: StageData, directory: Path, context: Co
         "variant": report.variant,
         "refused": list(report.refused),
     }
-
-
-def rendered(spec: CrossEncoder, batch: CandidateBatch) -> list[str]:
-    """The text that the model reads of every candidate."""
-    parts = parse_template(spec.template, spec.fields) if spec.template else ()
-    columns = [batch.column(name, Kind.TEXT).values for name in spec.fields]
-    return [render(parts, spec.fields, values) for values in zip(*columns, strict=True)]
 
 
 def calibration(data: StageData, documents: list[str]) -> list[tuple[str, str]]:

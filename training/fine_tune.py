@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from cascade.stages.cross_encoding.tokens import SPECIAL, shares
 from features.errors import InvalidInput
 from training.packed_bert import PackedBert, pack
 from training.progress import Track, quiet
@@ -61,9 +62,10 @@ def encode(lists: Sequence[List], tokenizer: Tokenizer, tuning: Tuning) -> list[
     first, last = (special(tokenizer, token) for token in ("[CLS]", "[SEP]"))
     encoded = []
     for one in lists:
-        query = [first, *ids[one.query][: tuning.query_tokens], last]
-        room = tuning.max_tokens - len(query) - 1
-        pairs = [([*query, *ids[text][:room], last], len(query)) for text in one.documents]
+        query, pairs = ids[one.query], []
+        for text in one.documents:
+            kept, left = shares(len(query), len(ids[text]), tuning.max_tokens - SPECIAL, tuning.query_tokens)
+            pairs.append(([first, *query[:kept], last, *ids[text][:left], last], kept + 2))
         target = torch.from_numpy(one.targets / one.targets.sum())
         encoded.append((pairs, target))
     return encoded

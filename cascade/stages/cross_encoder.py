@@ -21,7 +21,7 @@ from cascade.stage import StageResult, StageSpec
 from cascade.stages.cross_encoding.model import MODEL, TOKENIZER, Notes, read_notes
 from cascade.stages.cross_encoding.packed import INPUTS, Pair, feed, micro_batches
 from cascade.stages.cross_encoding.session import SESSIONS, Sessions
-from cascade.stages.cross_encoding.template import Part, parse_template, render
+from cascade.stages.cross_encoding.template import parse_template, render
 from cascade.stages.cross_encoding.tokens import SPECIAL, Pairing, TokenCache
 from features.batch import CandidateBatch
 from features.columns import Floats, Input, Kind, Rows
@@ -100,6 +100,12 @@ class CrossEncoder(StageSpec, frozen=True, kw_only=True):
         """Its text fields."""
         return tuple(Input(name, Kind.TEXT) for name in self.fields)
 
+    def documents(self, batch: CandidateBatch) -> list[str]:
+        """The text that the model reads of every candidate; empty where there is none."""
+        parts = parse_template(self.template, self.fields) if self.template else ()
+        columns = [batch.column(name, Kind.TEXT).values for name in self.fields]
+        return [render(parts, self.fields, values) for values in zip(*columns, strict=True)]
+
     def load(self, directory: Path, features: tuple[str, ...]) -> "LoadedCrossEncoder":  # noqa: ARG002
         """The stage from model.onnx, tokenizer.json and model.json in `directory`.
 
@@ -119,7 +125,6 @@ class LoadedCrossEncoder:
     notes: Notes
     session: Any
     pairing: Pairing
-    parts: tuple[Part, ...]
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -131,14 +136,9 @@ class LoadedCrossEncoder:
         """Its text fields."""
         return self.spec.inputs
 
-    def documents(self, batch: CandidateBatch) -> list[str]:
-        """The text that the model reads of every candidate; empty where there is none."""
-        columns = [batch.column(name, Kind.TEXT).values for name in self.spec.fields]
-        return [render(self.parts, self.spec.fields, values) for values in zip(*columns, strict=True)]
-
     def score(self, batch: CandidateBatch, matrix: FeatureMatrix, deadline: Deadline) -> StageResult:  # noqa: ARG002
         """Raw logits, `float32[n]`; NaN with an outcome for a candidate without text."""
-        run = Run(self, batch, self.documents(batch))
+        run = Run(self, batch, self.spec.documents(batch))
         for window in run.windows(WINDOW if deadline.at < inf else UNHURRIED):
             if deadline.expired or not run.score(window, deadline):
                 run.late = True
@@ -245,8 +245,7 @@ def load_cross_encoder(spec: CrossEncoder, directory: Path, sessions: Sessions) 
     pieces = WordPieces.load(tokenizer)
     cache = TokenCache(spec.cache_mb * 1_000_000)
     pairing = Pairing(pieces, notes.first, notes.last, spec.max_tokens, spec.query_tokens, cache)
-    parts = parse_template(spec.template, spec.fields) if spec.template else ()
-    return LoadedCrossEncoder(spec, notes, session, pairing, parts)
+    return LoadedCrossEncoder(spec, notes, session, pairing)
 
 
 def check_inputs(names: Sequence[str]) -> None:

@@ -4,8 +4,8 @@ Why a compiler: tokenising and hashing 100 documents of 12 and 55 words (90 and 
 0.6 µs a document here, 0.5 and 1.8 µs with vectorised numpy (ASCII alone), 1.9 and 7.6 µs with `re`; phrases
 and smallest windows have no numpy form at all. The price: 0.3 s and 65 MB for `import numba`, then 0.4 s and
 some 50 MB once a process to load the kernels from numba's cache. Where there is no cache yet, compiling
-all of them takes 8 to 15 s and 100 MB more, so an image or an installation should run
-`python -m features.text.warm` once.
+all of them takes about 12 s of processor time (18 to 32 s on a busy machine) and 100 MB more, so an image
+or an installation should run `python -m features.warm` once; `make setup` does.
 """
 
 from collections.abc import Callable

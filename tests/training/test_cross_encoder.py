@@ -116,3 +116,23 @@ def test_lists_hold_the_relevant_and_the_wanted_number_of_others() -> None:
     assert [one.query for one in lists] == ["q"]
     assert len(lists[0].documents) == 4
     assert sorted(lists[0].targets.tolist()) in ([0, 0, 0, 1], [0, 0, 0, 3])
+
+
+@pytest.mark.parametrize("query", ["red", "red blue green black white brown thing red blue"])
+@pytest.mark.parametrize("document", ["thing", "thing red blue green black white brown thing red blue"])
+def test_training_reads_the_pairs_that_serving_reads(query: str, document: str) -> None:
+    """Cut by the same rule: what a model learns from has the tokens that it will be asked about."""
+    require("torch")
+    from tokenizers import Tokenizer
+
+    from training.export.run import pairing
+    from training.export.testing import wordpiece
+    from training.fine_tune import List, Tuning, encode
+
+    source = wordpiece(["red", "blue", "green", "black", "white", "brown", "thing"])
+    one = List(query, (document,), np.ones(1, np.float32))
+    tuning = Tuning(max_tokens=12, query_tokens=4)
+    ((((ids, segment),), _),) = encode([one], Tokenizer.from_str(source), tuning)
+    served = pairing(source, 12, 4).pairs(query, [document])[0][0]
+    assert ids == served.ids.tolist()
+    assert segment == served.second

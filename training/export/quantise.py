@@ -14,7 +14,8 @@ LEVELS = 255
 """Steps of an unsigned byte."""
 WEIGHT_LEVELS = 63
 """Seven bits a weight: processors without VNNI add two products in 16 bits, and 2 · 255 · 63 still fits, so
-that every processor gives the same sums. On MiniLM the eighth bit brought nothing that could be measured."""
+that every processor gives the same sums (by arithmetic; not tried on one). The eighth bit brought nothing
+measurable on a random head; on one half-trained model a little (16 queries: tau .946, not .940)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -58,6 +58,15 @@ class TokenCache:
                 self.used -= old.ids.nbytes + OVERHEAD
 
 
+def shares(query: int, document: int, room: int, query_tokens: int) -> tuple[int, int]:
+    """How many tokens of query and document a pair of `room` tokens holds, special ones aside.
+
+    The query keeps `query_tokens`, and more where the document leaves room.
+    """
+    kept = min(query, room, max(query_tokens, room - document))
+    return kept, min(document, room - kept)
+
+
 @dataclass(frozen=True, slots=True)
 class Pairing:
     """Makes pairs of a query and documents.
@@ -85,13 +94,9 @@ class Pairing:
         return [pair for pair, _, _ in made], cut, any(short for _, _, short in made)
 
     def pair(self, query: Text, document: Text) -> tuple[Pair, bool, bool]:
-        """The pair, whether the document was cut, and whether the query was.
-
-        The query keeps `query_tokens`, and more where the document leaves room.
-        """
+        """The pair, whether the document was cut, and whether the query was."""
         room = self.max_tokens - SPECIAL
-        kept = min(len(query.ids), room, max(self.query_tokens, room - len(document.ids)))
-        left = min(len(document.ids), room - kept)
+        kept, left = shares(len(query.ids), len(document.ids), room, self.query_tokens)
         ids = np.empty(kept + left + SPECIAL, np.int32)
         ids[0], ids[kept + 1], ids[-1] = self.first, self.last, self.last
         ids[1 : kept + 1] = query.ids[:kept]

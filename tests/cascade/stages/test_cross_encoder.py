@@ -107,7 +107,7 @@ def test_a_pair_scores_the_same_in_any_company(stage: LoadedCrossEncoder) -> Non
 def test_dynamic_scales_do_depend_on_company(checkpoint: Checkpoint, stage: LoadedCrossEncoder) -> None:
     """What calibration is for: with scales of the batch the same comparison fails."""
     model = Bert(checkpoint).write(Dynamic()).model(INPUTS, {"score": ("B",)})
-    dynamic = LoadedCrossEncoder(stage.spec, stage.notes, open_model(model), stage.pairing, ())
+    dynamic = LoadedCrossEncoder(stage.spec, stage.notes, open_model(model), stage.pairing)
     bodies = documents(20)
     alone = np.array([scored(dynamic, [body]).scores[0] for body in bodies])
     assert (scored(dynamic, bodies).scores != alone).any()
@@ -120,7 +120,7 @@ def test_threads_and_budgets_change_nothing(directory: Path, stage: LoadedCrossE
     for threads, budget in ((1, 64), (2, 1000)):
         session = Sessions(SessionSettings(threads=threads)).load(directory / "model.onnx")
         spec = CrossEncoder(name="ce", max_tokens=128, query_tokens=16, batch_tokens=budget)
-        other = LoadedCrossEncoder(spec, stage.notes, session, stage.pairing, ())
+        other = LoadedCrossEncoder(spec, stage.notes, session, stage.pairing)
         np.testing.assert_array_equal(scored(other, bodies).scores, expected)
 
 
@@ -240,7 +240,7 @@ def test_a_model_that_yields_nan(checkpoint: Checkpoint, stage: LoadedCrossEncod
     tensors["bert.embeddings.word_embeddings.weight"] = words
     model = Bert(replace(checkpoint, tensors=tensors)).write(Float(), False)
     session = open_model(model.model(INPUTS, {"score": ("B",)}))
-    broken = LoadedCrossEncoder(stage.spec, stage.notes, session, stage.pairing, ())
+    broken = LoadedCrossEncoder(stage.spec, stage.notes, session, stage.pairing)
     result = scored(broken, [WORDS[8], WORDS[9], WORDS[10]])
     assert result.outcomes == {1: NO_SCORE}
     assert np.isnan(result.scores).tolist() == [False, True, False]
