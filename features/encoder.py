@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from features.columns import Floats
 from features.errors import Corrupt, NotReady
+from features.transformer.wordpiece import WordPieces
 from features.vectors import add_up
-from features.wordpiece import WordPieces
 
 EMBEDDED = "embedded"
 """Name of the encoder that comes with the package."""

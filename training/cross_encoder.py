@@ -8,9 +8,9 @@ import numpy as np
 
 from cascade.stages.cross_encoder import EMBEDDED, CrossEncoder
 from cascade.stages.cross_encoding.embedded import embedded_model
-from cascade.stages.cross_encoding.model import MODEL, NOTES, TOKENIZER
 from features.columns import Rows
 from features.errors import InvalidConfig, InvalidInput, NotReady
+from features.transformer.model import MODEL, NOTES, TOKENIZER
 from training.dataset import StageData
 from training.trainers import Context, Metrics
 

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from cascade.stages.cross_encoding.tokens import SPECIAL, shares
 from features.errors import InvalidInput
+from features.transformer.tokens import SPECIAL, shares
 from training.packed_bert import PackedBert, pack
 from training.progress import Track, quiet
 

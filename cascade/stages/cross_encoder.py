@@ -18,16 +18,16 @@ import numpy as np
 
 from cascade.deadline import Deadline
 from cascade.stage import StageResult, StageSpec
-from cascade.stages.cross_encoding.model import MODEL, TOKENIZER, Notes, read_notes
-from cascade.stages.cross_encoding.packed import INPUTS, Pair, feed, micro_batches
-from cascade.stages.cross_encoding.session import SESSIONS, Sessions
 from cascade.stages.cross_encoding.template import parse_template, render
-from cascade.stages.cross_encoding.tokens import SPECIAL, Pairing, TokenCache
 from features.batch import CandidateBatch
 from features.columns import Floats, Input, Kind, Rows
 from features.errors import NotReady
 from features.matrix import FeatureMatrix
-from features.wordpiece import WordPieces
+from features.transformer.model import MODEL, TOKENIZER, Notes, read_notes
+from features.transformer.packed import INPUTS, Pair, feed, micro_batches
+from features.transformer.session import SESSIONS, Sessions
+from features.transformer.tokens import SPECIAL, Pairing, TokenCache
+from features.transformer.wordpiece import WordPieces
 
 EMBEDDED = "embedded"
 WINDOW = 32

@@ -13,7 +13,7 @@ from tokenizers.pre_tokenizers import ByteLevel, Metaspace
 
 from features.errors import Corrupt
 from features.testing import SPECIAL, tiny_tokenizer
-from features.wordpiece import WordPieces
+from features.transformer.wordpiece import WordPieces
 
 PIECES = (
     *string.ascii_lowercase[:20],

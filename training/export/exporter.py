@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from cascade.stages.cross_encoding.model import MODEL, NOTES, TOKENIZER, Notes
-from cascade.stages.cross_encoding.packed import Pair, feed
 from features.columns import Floats
 from features.errors import InvalidInput, NotReady
+from features.transformer.model import MODEL, NOTES, TOKENIZER, Notes
+from features.transformer.packed import Pair, feed
 from training.export.bert import INPUTS, Bert
 from training.export.calibrate import calibrate, sampled
 from training.export.checkpoint import CONFIG, Checkpoint, read_checkpoint

@@ -13,9 +13,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from cascade.stages.cross_encoding.model import MODEL, TOKENIZER
 from features.columns import Floats
 from features.errors import InvalidInput
+from features.transformer.model import MODEL, TOKENIZER
 from training.export.checkpoint import Checkpoint
 
 Arrays = Mapping[str, NDArray[Any]]

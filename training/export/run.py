@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from cascade.stages.cross_encoding.packed import Pair, feed, micro_batches
-from cascade.stages.cross_encoding.session import SessionSettings, create
-from cascade.stages.cross_encoding.tokens import Pairing, TokenCache
 from features.columns import Floats, Rows
 from features.errors import InvalidInput
-from features.wordpiece import WordPieces
+from features.transformer.packed import Pair, feed, micro_batches
+from features.transformer.session import SessionSettings, create
+from features.transformer.tokens import Pairing, TokenCache
+from features.transformer.wordpiece import WordPieces
 from training.export.checkpoint import TOKENIZER
 
 BATCH_TOKENS = 384

@@ -1,1 +1,1 @@
-"""What the cross-encoder stage is made of: pairs of tokens, packed batches, and shared sessions."""
+"""What only the cross-encoder stage needs beside `features/transformer`: template and shipped weights."""

@@ -3,8 +3,8 @@
 from importlib.resources import files
 from pathlib import Path
 
-from cascade.stages.cross_encoding.model import NOTES
 from features.errors import NotReady
+from features.transformer.model import NOTES
 
 
 def embedded_model() -> Path:

@@ -15,16 +15,16 @@ from cascade.deadline import NEVER, Deadline
 from cascade.stage import StageResult
 from cascade.stages.cross_encoder import NO_SCORE, NO_TEXT, CrossEncoder, LoadedCrossEncoder
 from cascade.stages.cross_encoding.embedded import embedded_model
-from cascade.stages.cross_encoding.packed import Pair, micro_batches, width
-from cascade.stages.cross_encoding.session import Sessions, SessionSettings
 from cascade.stages.cross_encoding.template import parse_template, render
-from cascade.stages.cross_encoding.tokens import CHARACTERS_A_TOKEN, OVERHEAD, Pairing, Text, TokenCache
 from features.batch import CandidateBatch, Query, single
 from features.columns import number, text
 from features.errors import Corrupt, InvalidConfig, NotReady
 from features.matrix import FeatureMatrix
 from features.registry import parse
-from features.wordpiece import WordPieces
+from features.transformer.packed import Pair, micro_batches, width
+from features.transformer.session import Sessions, SessionSettings
+from features.transformer.tokens import CHARACTERS_A_TOKEN, OVERHEAD, Pairing, Text, TokenCache
+from features.transformer.wordpiece import WordPieces
 from training.export import Checkpoint, Gate, export
 from training.export.bert import INPUTS, Bert
 from training.export.linear import Dynamic, Float

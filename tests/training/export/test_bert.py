@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from cascade.stages.cross_encoding.packed import Pair
 from features.columns import Floats
 from features.errors import InvalidInput
+from features.transformer.packed import Pair
 from tests.support import require
 from training.export import Checkpoint
 from training.export.bert import INPUTS, Bert, read_shape

@@ -8,8 +8,8 @@ from threading import Lock
 
 import numpy as np
 
-from cascade.stages.cross_encoding.packed import Ids, Pair
-from features.wordpiece import WordPieces
+from features.transformer.packed import Ids, Pair
+from features.transformer.wordpiece import WordPieces
 
 CHARACTERS_A_TOKEN = 32
 """A text is cut at this many characters a token of its room before it is tokenised. A word piece has four

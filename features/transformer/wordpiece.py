@@ -1,7 +1,7 @@
 """Word pieces of texts: the ids that Hugging Face `tokenizers` gives, several times as fast for BERT's.
 
-ASCII goes through a compiled scan (`features/wordpiece_scan.py`); stretches that are not ASCII, texts that
-spell out a special token, and tokenizers of other families (unigram, byte-level BPE) go to `tokenizers`.
+ASCII goes through a compiled scan (`wordpiece_scan.py`); stretches that are not ASCII, texts that spell out a
+special token, and tokenizers of other families (unigram, byte-level BPE) go to `tokenizers`.
 
 WordPiece: Schuster and Nakajima 2012, "Japanese and Korean voice search"; greedy longest match first.
 """
@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from features.columns import Rows
 from features.errors import Corrupt
-from features.wordpiece_scan import Ids, Table, build, scan
+from features.transformer.wordpiece_scan import Ids, Table, build, scan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

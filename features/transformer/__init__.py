@@ -1,0 +1,4 @@
+"""Transformers as packed onnxruntime graphs: their files, tokens, batches and sessions.
+
+Cross-encoders (`cascade/stages`) and sentence encoders share all of this.
+"""
