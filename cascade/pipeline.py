@@ -15,7 +15,7 @@ from cascade.ranking import INPUT, Ranking, StageReport, Status
 from cascade.request import RankRequest
 from cascade.stage import SCORE, Stage, StageResult, StageSpec
 from features.batch import CandidateBatch
-from features.columns import Rows
+from features.columns import Flags, Rows
 from features.errors import NotReady, OutOfTime, SluiceError
 from features.matrix import FeatureMatrix
 
@@ -163,16 +163,12 @@ def placed(progress: Progress, step: Step, report: StageReport, result: StageRes
     head = before.rows[:seen][order]
     judged = np.isfinite(scores[order])
     name = step.spec.name
-    placed_by = tuple(
-        name if mine else old
-        for mine, old in zip(judged.tolist(), (before.placed_by[i] for i in order.tolist()), strict=True)
-    )
     after = Ranking(
         rows=np.concatenate([head, before.rows[seen:]]),
         scores=np.concatenate(
             [np.where(judged, scores[order], before.scores[:seen][order]), before.scores[seen:]]
         ),
-        placed_by=placed_by + before.placed_by[seen:],
+        placed_by=placers(name, judged, order, before.placed_by) + before.placed_by[seen:],
         reports=(*before.reports, moved(report, before, head, top_k)),
         outcomes={**before.outcomes, **named(before.rows, result)},
         warnings=before.warnings + tuple(f"{name}: {warning}" for warning in result.warnings),
@@ -181,6 +177,13 @@ def placed(progress: Progress, step: Step, report: StageReport, result: StageRes
     column = np.full(len(before.rows), np.nan, np.float32)
     column[before.rows[:seen]] = scores
     return Progress(after, progress.matrix.with_column(SCORE + name, column), report.kept)
+
+
+def placers(name: str, judged: Flags, order: Rows, before: tuple[str, ...]) -> tuple[str, ...]:
+    """Who placed each item, along `order`: this stage where it judged, else whoever did before."""
+    if judged.all():
+        return (name,) * len(order)
+    return tuple(name if mine else before[i] for mine, i in zip(judged.tolist(), order.tolist(), strict=True))
 
 
 def moved(report: StageReport, before: Ranking, head: Rows, top_k: int) -> StageReport:

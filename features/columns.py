@@ -17,6 +17,7 @@ from features.errors import InvalidInput
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Rows = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 class Kind(StrEnum):
