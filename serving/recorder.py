@@ -1,0 +1,156 @@
+"""Impressions that the service logs itself: what it ranked, with the features exactly as it computed them.
+
+Off the request's path: `Rank` hands over references and answers. A thread makes the record and appends it, so
+an impression is on the disk within a group commit of its answer, some milliseconds later; what is in between
+when the process is killed is lost, and nobody was told otherwise. With `wait` set, `Rank` answers after the
+disk, and says so in a warning where the impression could not be kept. It never fails for that.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as Late
+from dataclasses import dataclass
+from queue import Full, Queue
+
+import structlog
+
+from cascade.eventlog.writer import LogWriter
+from cascade.events import MICROS, Impression
+from cascade.ranker import Ranker
+from cascade.ranking import Ranking
+from cascade.request import RankRequest
+from features.errors import SluiceError
+from serving.events import values_json
+from serving.observe import Metrics
+from serving.settings import Feedback
+
+log = structlog.get_logger()
+
+OWN = ("user.id", "user.session_id")
+"""Query values that have a field of their own in an impression."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """A ranking that was given to a caller, cut to what was returned."""
+
+    tenant: str
+    request_id: str
+    ranker: Ranker
+    request: RankRequest
+    ranking: Ranking
+    time_us: int
+
+
+class Recorder:
+    """Logs impressions for a server; without a log it only says that there is none."""
+
+    def __init__(
+        self, writer: LogWriter | None, settings: Feedback, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._writer, self._settings, self._metrics, self._clock = writer, settings, metrics, clock
+        self._queue: Queue[Answered | None] = Queue(settings.queue)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def answered(
+        self,
+        tenant: str,
+        request_id: str,
+        asked: bool | None,
+        ranker: Ranker,
+        request: RankRequest,
+        top: Ranking,
+    ) -> tuple[str, ...]:
+        """Log a final ranking where the request asks for it, or else the ranker; what the caller should know."""
+        if not (ranker.log if asked is None else asked) or not len(top.rows):
+            return ()
+        if self._writer is None:
+            return ("log: this server keeps no event log; the impression was not recorded",)
+        time_us = int(self._clock() * MICROS)
+        one = Answered(tenant, request_id, ranker, request, top.top(self._settings.items), time_us)
+        return self._now(self._writer, one) if self._settings.wait else self._later(one)
+
+    def close(self) -> None:
+        """Log what is still waiting, and return."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def _now(self, writer: LogWriter, one: Answered) -> tuple[str, ...]:
+        try:
+            writer.append(one.tenant, [impression(one)]).durable.result(one.request.deadline.left_s)
+        except Late:
+            return self._lost("late", "the disk took longer than the deadline")
+        except SluiceError as error:
+            return self._lost("failed", error.message)
+        self._metrics.impressions.labels("recorded").inc()
+        return ()
+
+    def _later(self, one: Answered) -> tuple[str, ...]:
+        self._start()
+        try:
+            self._queue.put_nowait(one)
+        except Full:
+            return self._lost("dropped", "more impressions wait than this server holds")
+        return ()
+
+    def _lost(self, outcome: str, why: str) -> tuple[str, ...]:
+        self._metrics.impressions.labels(outcome).inc()
+        return (f"log: the impression was not recorded: {why}",)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while (one := self._queue.get()) is not None:
+            self._record(one)
+
+    def _record(self, one: Answered) -> None:
+        """One impression; a failure is counted and logged, and the next one is tried."""
+        assert self._writer is not None  # noqa: S101 (`answered` hands nothing over without one)
+        try:
+            receipt = self._writer.append(one.tenant, [impression(one)])
+        except Exception as error:
+            self._failed(error)
+            return
+        receipt.durable.add_done_callback(lambda future: self._settled(future.exception()))
+
+    def _settled(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._failed(error)
+        else:
+            self._metrics.impressions.labels("recorded").inc()
+
+    def _failed(self, error: BaseException) -> None:
+        self._metrics.impressions.labels("failed").inc()
+        log.error("impression_not_recorded", reason=str(error))
+
+
+def impression(one: Answered) -> Impression:
+    """The record of an answer: the shown rows of the features and stage scores that the ranking rests on."""
+    query, rows, matrix = one.request.batch.queries[0], one.ranking.rows, one.ranking.matrix
+    ids = one.request.batch.ids
+    return Impression(
+        event_id=one.request_id,
+        request_id=one.request_id,
+        time_us=one.time_us,
+        candidates=tuple(ids[row] for row in rows.tolist()),
+        ranker=one.ranker.name,
+        version=one.ranker.version,
+        query=query.text,
+        values=values_json({name: value for name, value in query.values.items() if name not in OWN}),
+        user=str(query.values.get("user.id", "")),
+        session=str(query.values.get("user.session_id", "")),
+        scores=one.ranking.scores.astype("<f4").tobytes(),
+        features=matrix.values[rows].astype("<f4").tobytes() if matrix is not None else b"",
+        names=matrix.names if matrix is not None else (),
+        fingerprint=matrix.fingerprint if matrix is not None else "",
+        ranked=len(ids),
+        source="server",
+    )

@@ -1,0 +1,269 @@
+"""Segments become Parquet: every event exactly once, wherever the compactor dies; and people are forgotten."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from cascade.eventlog.compact import compact, expire
+from cascade.eventlog.dedupe import firsts
+from cascade.eventlog.forget import forget
+from cascade.eventlog.layout import IMPRESSIONS, INTERACTIONS, KINDS, SEGMENTS, segments, tenants
+from cascade.eventlog.read import scan, sizes
+from cascade.eventlog.tables import SCHEMAS
+from cascade.eventlog.testing import START_S, TENANT, done, matrix, shown, writing
+from cascade.events import MICROS, Event
+from features.errors import Corrupt, Unavailable
+
+DAY_S = 86_400.0
+
+
+class Death(BaseException):
+    """Stands for a kill: nothing catches it."""
+
+
+def fill(root: Path, events: list[Event], prefix: str = "w", at_a_time: int = 4) -> Path:
+    """A log with these events in segments of a few."""
+    for start in range(0, len(events), at_a_time):
+        with writing(root, prefix=f"{prefix}{start}-") as writer:
+            writer.append(TENANT, events[start : start + at_a_time]).durable.result(30)
+    return root / TENANT
+
+
+def some(pages: int = 6) -> list[Event]:
+    """Pages on three days, each with a click by its user."""
+    made: list[Event] = []
+    for page in range(pages):
+        at = page % 3 * DAY_S
+        made.append(shown(f"r{page}", at_s=at, user=f"u{page % 2}", scores=matrix([3, np.nan, 1])))
+        made.append(done(f"e{page}", f"r{page}", "b", at_s=at + 5))
+    return made
+
+
+def ids(home: Path, kind: str) -> list[str]:
+    """The event ids that a reader of the log gets, sorted."""
+    return sorted(name for table in scan(home, kind) for name in table["event_id"].to_pylist())
+
+
+def all_ids(home: Path) -> tuple[list[str], list[str]]:
+    return ids(home, IMPRESSIONS), ids(home, INTERACTIONS)
+
+
+FEW = some(2)
+FEW_IDS = (["r0", "r1"], ["e0", "e1"])
+WANTED = ([f"r{n}" for n in range(6)], [f"e{n}" for n in range(6)])
+
+
+def test_parquet_holds_what_was_logged(tmp_path: Path) -> None:
+    """By day and kind, in the documented schema, to the bit; and no segment is left."""
+    event = shown(
+        "r", "x", "y", scores=matrix([np.nan, -0.0]), names=("f",), features=matrix([[1.5], [np.nan]])
+    )
+    home = fill(tmp_path, [event, *some()])
+    made = compact(home)
+    assert (made.segments, made.impressions, made.interactions, made.torn_bytes) == (4, 7, 6, 0)
+    assert not segments(home)
+    table = pa.concat_tables(scan(home, IMPRESSIONS))
+    assert table.schema.equals(SCHEMAS[IMPRESSIONS])
+    row = table.filter(pa.compute.equal(table["request_id"], "r")).to_pylist()[0]
+    assert matrix(row["scores"]) == event.scores
+    assert matrix(row["features"]) == event.features
+    assert (row["candidates"], row["positions"], row["names"]) == (["x", "y"], [1, 2], '["f"]')
+    assert row["time"].timestamp() == START_S
+
+
+def test_any_parquet_reader_reads_it(tmp_path: Path) -> None:
+    """A plain data set with Hive partitions sees every event once, and the day as a column."""
+    home = fill(tmp_path, some())
+    compact(home)
+    table = ds.dataset(home / INTERACTIONS, partitioning="hive", exclude_invalid_files=False).to_table()
+    assert sorted(table["event_id"].to_pylist()) == WANTED[1]
+    assert len(set(table["day"].to_pylist())) == 3
+
+
+def test_readers_see_segments_and_parquet_alike(tmp_path: Path) -> None:
+    """Before, between and after compactions a reader gets every event; a second compaction changes nothing."""
+    home = fill(tmp_path, some()[:6])
+    compact(home)
+    fill(tmp_path, some()[6:], prefix="later")
+    assert all_ids(home) == WANTED
+    compact(home)
+    assert all_ids(home) == WANTED
+    assert compact(home).segments == 0
+    assert all_ids(home) == WANTED
+
+
+def test_a_segment_that_is_written_to_stays(tmp_path: Path) -> None:
+    """Compaction leaves what a living process appends to, and takes it once it is sealed."""
+    with writing(tmp_path) as writer:
+        writer.append(TENANT, some()).durable.result(30)
+        home = tmp_path / TENANT
+        assert compact(home).open_segments == 1
+        assert all_ids(home) == WANTED
+    assert compact(home).segments == 1
+    assert all_ids(home) == WANTED
+
+
+def dying(after: int) -> Callable[[str], None]:
+    """A mark that kills at the given step."""
+    steps = count()
+
+    def mark(_: str) -> None:
+        if next(steps) == after:
+            raise Death
+
+    return mark
+
+
+def test_death_at_any_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    """Killed between any two operations, readers and the next compaction see every event exactly once."""
+    finished, after = False, 0
+    while not finished:
+        home = fill(tmp_path / str(after), FEW, at_a_time=3)
+        try:
+            compact(home, dying(after))
+            finished = True
+        except Death:
+            assert once(home) == FEW_IDS
+            fill(tmp_path / str(after), FEW[:1], prefix="z")
+        compact(home)
+        assert all_ids(home) == FEW_IDS
+        assert not list(home.rglob(".*.new"))
+        after += 1
+    assert after > 15
+
+
+def once(home: Path) -> tuple[list[str], list[str]]:
+    """What a reader has after taking repetitions out, as the join does."""
+    found = []
+    for kind in KINDS:
+        table = pa.concat_tables(scan(home, kind))
+        found.append(sorted(table.take(pa.array(firsts(table, kind)))["event_id"].to_pylist()))
+    return found[0], found[1]
+
+
+def test_death_twice_in_a_row(tmp_path: Path) -> None:
+    """A compactor that dies while it mends what another left behind is no worse."""
+    for after in range(0, 16, 5):
+        home = fill(tmp_path / str(after), FEW, at_a_time=3)
+        for step in (after, after // 2):
+            with pytest.raises(Death):
+                compact(home, dying(step))
+        compact(home)
+        assert all_ids(home) == FEW_IDS
+
+
+def test_a_torn_tail_is_reported_and_costs_nothing_accepted(tmp_path: Path) -> None:
+    """What a killed process had half written is passed over; all before it is there."""
+    home = fill(tmp_path, some(), at_a_time=100)
+    with segments(home)[0].open("ab") as file:
+        file.write(b"\xf5SL\n\x99\x00\x00\x00half")
+    assert compact(home).torn_bytes == 12
+    assert all_ids(home) == WANTED
+
+
+def test_a_foreign_record_stops_with_its_file(tmp_path: Path) -> None:
+    """A whole record of something else is named, and nothing is removed."""
+    from cascade.eventlog.frames import frame
+
+    home = fill(tmp_path, some())
+    (home / SEGMENTS / "00000000000000001-x.seg").write_bytes(frame(b"not ours"))
+    with pytest.raises(Corrupt, match="00000000000000001-x"):
+        compact(home)
+    (home / SEGMENTS / "00000000000000001-x.seg").unlink()
+    assert all_ids(home) == WANTED
+
+
+def test_a_foreign_parquet_file_is_named(tmp_path: Path) -> None:
+    """A file with another schema in the log's folder is an error with its name, not an empty answer."""
+    home = fill(tmp_path, some())
+    compact(home)
+    day = next((home / INTERACTIONS).iterdir())
+    pq.write_table(pa.table({"a": [1]}), day / "foreign.parquet")
+    with pytest.raises(
+        Corrupt, match=r"foreign\.parquet: is no file of this log: it has no column 'event_id'"
+    ):
+        ids(home, INTERACTIONS)
+
+
+def test_the_earliest_record_of_an_event_stays(tmp_path: Path) -> None:
+    """Records of one event that differ: the earliest wins, in whatever order they came."""
+    versions: list[Event] = [
+        done("e", "r", "b", at_s=at, value=value) for at, value in ((9, 1.0), (3, 2.0), (3, 3.0))
+    ]
+    kept = []
+    for turn, order in enumerate([(0, 1, 2), (2, 1, 0), (1, 0, 2)]):
+        home = fill(tmp_path / str(turn), [versions[n] for n in order], at_a_time=1)
+        assert compact(home).duplicates == 2
+        kept.append(pa.concat_tables(scan(home, INTERACTIONS)).to_pylist())
+    assert kept[0] == kept[1] == kept[2]
+    assert kept[0][0]["time"].timestamp() == START_S + 3
+
+
+def test_the_same_event_id_on_another_page_is_another_event(tmp_path: Path) -> None:
+    """Callers that number the events of each page from one lose nothing."""
+    home = fill(tmp_path, [done("1", "r1", "a"), done("1", "r2", "a")])
+    compact(home)
+    assert ids(home, INTERACTIONS) == ["1", "1"]
+
+
+def test_old_days_expire(tmp_path: Path) -> None:
+    """Retention removes whole days before the one named, and no later one."""
+    home = fill(tmp_path, some())
+    compact(home)
+    days = sorted(path.name.removeprefix("day=") for path in (home / INTERACTIONS).iterdir())
+    assert expire(home, days[1]) == 2
+    assert ids(home, INTERACTIONS) == ["e1", "e2", "e4", "e5"]
+    assert sizes(home).first_day == days[1]
+
+
+def test_scanning_a_span_of_time(tmp_path: Path) -> None:
+    """Only what lies in the span comes back, from segments as from Parquet."""
+    home = fill(tmp_path, some())
+    span = (int((START_S + DAY_S) * MICROS), int((START_S + 2 * DAY_S) * MICROS))
+    for _ in range(2):
+        found = [name for table in scan(home, INTERACTIONS, span) for name in table["event_id"].to_pylist()]
+        assert sorted(found) == ["e1", "e4"]
+        compact(home)
+
+
+def test_a_person_is_forgotten_and_nobody_else(tmp_path: Path) -> None:
+    """Impressions, the clicks on them and events that name the user go, from segments and Parquet; the rest stays."""
+    home = fill(tmp_path, some()[:8])
+    compact(home)
+    fill(tmp_path, [*some()[8:], done("named", "elsewhere", "a", user="u0")], prefix="later")
+    gone = forget(home, "u0")
+    assert (gone.impressions, gone.interactions) == (3, 4)
+    assert gone.first_us == START_S * MICROS
+    assert all_ids(home) == (["r1", "r3", "r5"], ["e1", "e3", "e5"])
+    assert not [path for path in home.rglob("*") if path.is_file() and b"u0" in path.read_bytes()]
+    assert forget(home, "u0").impressions == 0
+
+
+def test_forgetting_reaches_a_segment_that_is_being_written(tmp_path: Path) -> None:
+    """A running server lets its segment go when asked; one that does not is an error, and nothing is removed."""
+    with writing(tmp_path) as writer:
+        writer.append(TENANT, some()).durable.result(30)
+        home = tmp_path / TENANT
+        assert forget(home, "u0").impressions == 3
+        assert ids(home, IMPRESSIONS) == ["r1", "r3", "r5"]
+    from cascade.eventlog.segment import Disk, open_segment
+
+    held = open_segment(home, 1, "held", Disk())
+    with pytest.raises(Unavailable, match="still writes"):
+        forget(home, "u1", patience_s=0.2, sleep=lambda _: None)
+    held.seal()
+    assert ids(home, IMPRESSIONS) == ["r1", "r3", "r5"]
+
+
+def test_tenants_of_a_log(tmp_path: Path) -> None:
+    """Folders that are no names are no tenants."""
+    fill(tmp_path, some()[:1])
+    (tmp_path / "Not A Tenant").mkdir()
+    assert tenants(tmp_path) == (TENANT,)
+    assert tenants(tmp_path / "absent") == ()

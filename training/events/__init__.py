@@ -1,0 +1,1 @@
+"""From events to labels, the first step: which shown item got which interactions, whoever logged them."""
