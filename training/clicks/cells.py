@@ -1,0 +1,132 @@
+"""Clicks counted by pair and context: all that examination models need of a log, however long it is.
+
+P(C = 1) = γ_context · α_pair. The context is the rank (position-based model) or the rank and the last click
+above it (user browsing model).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.columns import Doubles, Rows
+from training.clicks.em import Climb, Patience, climb
+from training.clicks.impressions import Impressions, Source
+from training.clicks.model import LEAST
+from training.clicks.pairs import Pairs
+
+MOST_DENSE = 1 << 25
+
+ContextOf = Callable[[Impressions], Rows]
+"""int64[p, K] of the pages: the context of every position."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """m distinct (pair, context), and the size of both sets.
+
+    Attributes:
+        pair, context: int64[m].
+        shown, clicks: float64[m].
+    """
+
+    pair: Rows
+    context: Rows
+    shown: Doubles
+    clicks: Doubles
+    pairs: int
+    contexts: int
+
+    def by_pair(self, values: Doubles) -> Doubles:
+        """float64[pairs]: sums of a value of the cells."""
+        return np.bincount(self.pair, values, self.pairs)
+
+    def by_context(self, values: Doubles) -> Doubles:
+        """float64[contexts]."""
+        return np.bincount(self.context, values, self.contexts)
+
+
+def gather(source: Source, pairs: Pairs, contexts: int, context_of: ContextOf) -> Cells:
+    """The cells of a log: one pass, and sums between its parts."""
+    sums = Dense(len(pairs) * contexts) if len(pairs) * contexts <= MOST_DENSE else Sparse()
+    for pages in source():
+        at = pairs.at(pages)
+        there = at >= 0
+        keys = (at * contexts + context_of(pages))[there]
+        weight = np.broadcast_to(pages.weight[:, None], there.shape)[there]
+        sums.add(keys, weight, weight * pages.clicked[there])
+    keys, shown, clicks = sums.cells()
+    return Cells(keys // contexts, keys % contexts, shown, clicks, len(pairs), contexts)
+
+
+class Dense:
+    """Sums with a place for every possible cell: several times as quick as sorting."""
+
+    def __init__(self, size: int) -> None:
+        self.shown, self.clicks = np.zeros(size), np.zeros(size)
+
+    def add(self, keys: Rows, shown: Doubles, clicks: Doubles) -> None:
+        """Add to the cells of `keys`."""
+        self.shown += np.bincount(keys, shown, len(self.shown))
+        self.clicks += np.bincount(keys, clicks, len(self.clicks))
+
+    def cells(self) -> tuple[Rows, Doubles, Doubles]:
+        """The cells that occur."""
+        keys = np.flatnonzero(self.shown)
+        return keys, self.shown[keys], self.clicks[keys]
+
+
+class Sparse:
+    """Sums of the cells that occur alone."""
+
+    def __init__(self) -> None:
+        self.keys, self.shown, self.clicks = np.empty(0, np.int64), np.empty(0), np.empty(0)
+
+    def add(self, keys: Rows, shown: Doubles, clicks: Doubles) -> None:
+        """Add to the cells of `keys`."""
+        self.keys, owner = np.unique(np.concatenate([self.keys, keys]), return_inverse=True)
+        self.shown = np.bincount(owner, np.concatenate([self.shown, shown]), len(self.keys))
+        self.clicks = np.bincount(owner, np.concatenate([self.clicks, clicks]), len(self.keys))
+
+    def cells(self) -> tuple[Rows, Doubles, Doubles]:
+        """The cells that occur."""
+        return self.keys, self.shown, self.clicks
+
+
+def fit_products(
+    cells: Cells, prior: tuple[float, float], patience: Patience, start: Doubles | None = None
+) -> tuple[Doubles, Doubles, Climb]:
+    """γ float64[contexts] and α float64[pairs] by EM (MAP: α has a Beta prior of `prior` mean and strength).
+
+    E: an unclicked cell is examined with γ(1 - α)/(1 - γα), and attracts with α(1 - γ)/(1 - γα).
+    Contexts that never occur keep the mean γ. `start`: γ to begin with.
+    """
+    mean, strength = prior
+    count = cells.contexts
+    seen, owned = cells.by_context(cells.shown), cells.by_pair(cells.shown)
+
+    def step(values: Doubles) -> tuple[Doubles, float]:
+        gamma, alpha = values[:count][cells.context], values[count:][cells.pair]
+        missed = (cells.shown - cells.clicks) / np.maximum(1 - gamma * alpha, LEAST)
+        examined = cells.by_context(cells.clicks + missed * gamma * (1 - alpha))
+        attracted = cells.by_pair(cells.clicks + missed * alpha * (1 - gamma))
+        better = np.where(seen > 0, examined / np.maximum(seen, LEAST), values[:count])
+        drawn = (attracted + strength * mean) / (owned + strength)
+        return np.concatenate([better, drawn]), objective(cells, values, prior)
+
+    rates = (cells.by_pair(cells.clicks) + strength * mean) / (owned + strength)
+    gammas = np.full(count, 0.5) if start is None else start
+    found = climb(step, np.concatenate([gammas, rates]), patience, count)
+    gamma = np.where(seen > 0, found.values[:count], np.average(found.values[:count], weights=seen))
+    return gamma, found.values[count:], found
+
+
+def objective(cells: Cells, values: Doubles, prior: tuple[float, float]) -> float:
+    """The log-likelihood of the cells and of α under its prior."""
+    mean, strength = prior
+    gamma, alpha = values[: cells.contexts][cells.context], values[cells.contexts :]
+    chance = np.clip(gamma * alpha[cells.pair], 1e-12, 1 - 1e-12)
+    said = cells.clicks @ np.log(chance) + (cells.shown - cells.clicks) @ np.log1p(-chance)
+    sure = np.clip(alpha, 1e-12, 1 - 1e-12)
+    believed = strength * (mean * np.log(sure) + (1 - mean) * np.log1p(-sure))
+    return float(said + believed.sum())

@@ -1,0 +1,120 @@
+"""Intervals by resampling whole pages, or whole queries, of a log (Efron, 1979; Poisson weights: Chamandy et al.,
+"Estimating Uncertainty for Massive Data Streams", 2012), and propensities by group, shrunk to the whole.
+
+Clicks of one page hang together, and so do pages of one query. Resample by query where there are many; the
+few heads of a short list of queries say little of other queries.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from features.columns import Doubles
+from training.clicks.cells import fit_products, gather
+from training.clicks.em import Patience
+from training.clicks.impressions import Impressions, clicks_by_rank, parts
+from training.clicks.model import Prior
+from training.clicks.pairs import Pairs
+from training.progress import Track, quiet
+
+Unit = Literal["page", "query"]
+Estimate = Callable[[Impressions], Doubles]
+"""Some figures of a log, always as many."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interval:
+    """An estimate with its percentile interval, of as many figures as the estimate has."""
+
+    value: Doubles
+    low: Doubles
+    high: Doubles
+    deviation: Doubles
+
+
+def bootstrap(
+    estimate: Estimate,
+    pages: Impressions,
+    *,
+    unit: Unit = "query",
+    resamples: int = 200,
+    level: float = 0.95,
+    seed: int = 7,
+    track: Track = quiet,
+) -> Interval:
+    """The estimate of a log and of `resamples` drawn from it, page by page or query by query."""
+    held = pages.compressed()
+    drawn = [
+        estimate(resampled(held, unit, np.random.default_rng([seed, number])))
+        for number in track(range(resamples), f"resampling by {unit}")
+    ]
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return Interval(estimate(held), low, high, np.std(drawn, axis=0, ddof=1))
+
+
+def resampled(pages: Impressions, unit: Unit, random: np.random.Generator) -> Impressions:
+    """The same pages with Poisson weights; pages that were not drawn are left out."""
+    if unit == "page":
+        weight = random.poisson(pages.weight).astype(np.float64)
+    else:
+        _, owner = np.unique(pages.query, return_inverse=True)
+        weight = pages.weight * random.poisson(1.0, owner.max(initial=0) + 1)[owner]
+    if not weight.any():
+        weight = pages.weight
+    return pages.weighted(weight).take(weight > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ByGroup:
+    """Propensities of devices, surfaces or tenants: θ by group and rank, α shared by all of them."""
+
+    groups: int
+    positions: int
+    prior: Prior = Prior()
+    patience: Patience = Patience(tolerance=1e-4, rounds=1_000)
+
+    def __call__(self, pages: Impressions) -> Doubles:
+        """float64[groups · K]: ln(θ_k / θ_1) of each group, NaN where it has no page."""
+        source = parts(pages)
+        cells = gather(source, Pairs.of(source), self.groups * self.positions, self._contexts)
+        theta, _, _ = fit_products(cells, self.prior.settled(*clicks_by_rank(source)), self.patience)
+        logs = np.log(np.maximum(theta, 1e-6)).reshape(self.groups, self.positions)
+        seen = cells.by_context(cells.shown).reshape(logs.shape) > 0
+        relative = np.where(seen, logs - logs[:, :1], np.nan)
+        return relative.ravel()
+
+    def _contexts(self, pages: Impressions) -> Doubles:
+        ranks = np.minimum(np.arange(pages.positions), self.positions - 1)
+        return pages.group[:, None] * self.positions + ranks
+
+    def shrunk(self, pages: Impressions, *, resamples: int = 50, seed: int = 7) -> Doubles:
+        """float64[groups, K]: θ_k / θ_1 of each group, drawn to the whole as far as its own figures are unsure.
+
+        Empirical Bayes on the logarithm: w = τ²/(τ² + s²), s from resampled pages, τ² the variance between
+        groups beyond s (DerSimonian and Laird, 1986). A group without pages has the whole's.
+        """
+        shape = self.groups, self.positions
+        own = bootstrap(self, pages, unit="page", resamples=resamples, seed=seed)
+        whole = ByGroup(1, self.positions, self.prior, self.patience)(ungrouped(pages))
+        value, deviation = own.value.reshape(shape), own.deviation.reshape(shape)
+        drawn = np.array([toward(value[:, k], deviation[:, k], whole[k]) for k in range(self.positions)]).T
+        return np.exp(drawn)
+
+
+def toward(values: Doubles, deviations: Doubles, whole: float) -> Doubles:
+    """Values drawn to the whole's."""
+    known = np.isfinite(values) & np.isfinite(deviations)
+    spread = np.maximum(np.where(known, deviations, 1.0), 1e-6) ** 2
+    weight = np.where(known, 1 / spread, 0.0)
+    apart = float((weight * np.where(known, values - whole, 0.0) ** 2).sum()) - known.sum()
+    scale = float(weight.sum() - (weight**2).sum() / max(weight.sum(), 1e-12))
+    between = max(apart / scale, 0.0) if scale > 0 else 0.0
+    trust = between / (between + spread)
+    return np.where(known, whole + trust * (np.where(known, values, 0.0) - whole), whole)
+
+
+def ungrouped(pages: Impressions) -> Impressions:
+    """The same pages as one group."""
+    return Impressions.of(pages.query, pages.documents, pages.clicked, pages.weight, 0, pages.arm)
