@@ -108,6 +108,18 @@ def _versions() -> Iterator[tuple[str, str]]:
             continue
 
 
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+def data_folder(name: str) -> Path | None:
+    """The folder of a public data set beside the repository; None, said in a line, where it is not there."""
+    folder = Path(os.environ.get("SLUICE_DATA", DATA)) / name
+    if folder.is_dir():
+        return folder
+    print(f"left out: needs the data set {name!r} under $SLUICE_DATA ({folder} is no folder)")
+    return None
+
+
 def benchmarks() -> dict[str, str]:
     """Name → the first line of its docstring, without importing what a benchmark needs."""
     folder = Path(__file__).parent

@@ -17,11 +17,15 @@ STAGES = "sluice.stages"
 
 @dataclass(frozen=True, slots=True)
 class CascadeConfig:
-    """A declared cascade. `source` is the TOML it was read from, which its bundle keeps."""
+    """A declared cascade. `source` is the TOML it was read from, which its bundle keeps.
+
+    `log`: what was shown is recorded in the event log, unless a request says otherwise.
+    """
 
     features: tuple[Feature, ...]
     stages: tuple[StageSpec, ...]
     source: str
+    log: bool = False
 
     def feature_set(self) -> FeatureSet:
         """The features, having learned nothing yet."""
@@ -38,6 +42,9 @@ def parse_config(source: str) -> CascadeConfig:
         tables = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
         raise InvalidConfig(f"not TOML: {error}", path="$") from None
+    log = tables.pop("log", False)
+    if not isinstance(log, bool):
+        raise InvalidConfig("must be true or false: whether impressions are recorded", path="$.log")
     unknown = sorted(set(tables) - {"features", "stages"})
     if unknown:
         raise InvalidConfig("unknown table; there are [[features]] and [[stages]]", path=f"$.{unknown[0]}")
@@ -45,7 +52,7 @@ def parse_config(source: str) -> CascadeConfig:
         if not isinstance(value, list):
             raise InvalidConfig(f"must be an array of tables, each headed [[{key}]]", path=f"$.{key}")
     config = CascadeConfig(
-        parse_features(tables.get("features", [])), parse_stages(tables.get("stages", [])), source
+        parse_features(tables.get("features", [])), parse_stages(tables.get("stages", [])), source, log
     )
     config.feature_set()
     return config

@@ -6,17 +6,25 @@ from math import inf
 from time import monotonic
 
 
+def waited_for() -> bool:
+    """No caller has gone."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on a monotonic clock, in seconds."""
+    """A moment on a monotonic clock, in seconds; and whether the caller has gone before."""
 
     at: float = inf
     now: Callable[[], float] = monotonic
+    cancelled: Callable[[], bool] = waited_for
 
     @classmethod
-    def after(cls, seconds: float, now: Callable[[], float] = monotonic) -> "Deadline":
+    def after(
+        cls, seconds: float, now: Callable[[], float] = monotonic, cancelled: Callable[[], bool] = waited_for
+    ) -> "Deadline":
         """The deadline that many seconds from now."""
-        return cls(now() + seconds, now)
+        return cls(now() + seconds, now, cancelled)
 
     @property
     def left_s(self) -> float:
@@ -25,8 +33,8 @@ class Deadline:
 
     @property
     def expired(self) -> bool:
-        """Whether the time is up."""
-        return self.left_s <= 0.0
+        """Whether nobody waits any more: the time is up, or the caller has gone."""
+        return self.left_s <= 0.0 or self.cancelled()
 
 
 NEVER = Deadline()

@@ -1,14 +1,14 @@
 """Why an item stands where it does: feature values, and what each brought to a stage's score."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from cascade.pipeline import Step
 from cascade.ranking import Ranking
 from cascade.request import RankRequest
-from cascade.stage import SCORE, Explains
+from cascade.stage import SCORE, Explains, Passage, Quotes
 from features.columns import Rows
 from features.matrix import FeatureMatrix
 
@@ -23,6 +23,8 @@ class Explanation:
         values: along `names`, NaN = missing.
         contributions: along `names`; empty where no stage tells.
         bias: bias + contributions = the stage's raw score.
+        reader: the last stage that read the item's text in passages; "" = none did.
+        passage: the one that the reader's score is due to.
     """
 
     stage: str
@@ -30,6 +32,8 @@ class Explanation:
     values: tuple[float, ...]
     contributions: tuple[float, ...] = ()
     bias: float = 0.0
+    reader: str = ""
+    passage: Passage | None = None
 
 
 def explain(steps: Sequence[Step], request: RankRequest, ranking: Ranking) -> tuple[Explanation, ...]:
@@ -48,7 +52,21 @@ def explain(steps: Sequence[Step], request: RankRequest, ranking: Ranking) -> tu
             made |= {row: all_told[row] for row in mine.tolist()}
             left = np.array([row for row in left.tolist() if row not in made], np.int64)
     made |= values_alone(ranking.matrix, left)
+    for step in steps:
+        for row, passage in quoted(step, request, ranking).items():
+            made[row] = replace(made[row], reader=step.spec.name, passage=passage)
     return tuple(made[row] for row in ranking.rows.tolist())
+
+
+def quoted(step: Step, request: RankRequest, ranking: Ranking) -> dict[int, Passage]:
+    """Request row → the passage that a stage's score is due to, where it was the last to read the row."""
+    read = {row: span for row, (name, span) in ranking.passages.items() if name == step.spec.name}
+    rows = [row for row in ranking.rows.tolist() if row in read]
+    if not rows or not isinstance(step.stage, Quotes):
+        return {}
+    batch = request.batch.take(np.array(rows, np.int64))
+    found = step.stage.quote(batch, {at: read[row] for at, row in enumerate(rows)})
+    return {rows[at]: passage for at, passage in found.items()}
 
 
 def told(step: Step, request: RankRequest, matrix: FeatureMatrix, rows: Rows) -> dict[int, Explanation]:

@@ -21,9 +21,6 @@ from features.errors import Corrupt
 from features.featureset import FeatureSet
 from features.matrix import FeatureMatrix
 
-FEATURE_TOLERANCE = 1e-4
-"""Absolute and relative, as all here: sums of float32 differ with the vector units of a machine."""
-
 Numbers = list[float | None]
 
 
@@ -95,9 +92,9 @@ def verify(data: bytes, features: FeatureSet, steps: Sequence[Step]) -> None:
     for query in read(data):
         batch = load(query)
         computed = features.compute(batch)
-        for name in features.names:
+        for feature, name in ((one, name) for one in features.features for name in one.outputs):
             recorded = query.features.get(name)
-            compare(f"feature {name!r}", query, recorded, computed.column(name), FEATURE_TOLERANCE)
+            compare(f"feature {name!r}", query, recorded, computed.column(name), feature.tolerance)
         for step, wide in zip(steps, widening(query, computed, steps), strict=True):
             made = step.stage.score(batch, wide, NEVER).scores
             recorded = query.scores.get(step.spec.name)

@@ -31,7 +31,7 @@ def load_ranker(directory: Path, name: str) -> Ranker:
     check_reads(config.stages, features.names)
     steps = load_steps(config.stages, directory / STAGES, features.names)
     golden.verify((directory / GOLDEN).read_bytes(), features, steps)
-    ranker = Ranker(name, bundle.version, features, steps)
+    ranker = Ranker(name, bundle.version, features, steps, config.log)
     rehearse(ranker)
     return ranker
 

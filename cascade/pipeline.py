@@ -172,6 +172,10 @@ def placed(progress: Progress, step: Step, report: StageReport, result: StageRes
         reports=(*before.reports, moved(report, before, head, top_k)),
         outcomes={**before.outcomes, **named(before.rows, result)},
         warnings=before.warnings + tuple(f"{name}: {warning}" for warning in result.warnings),
+        passages={
+            **before.passages,
+            **{int(before.rows[row]): (name, span) for row, span in result.passages.items()},
+        },
         final=False,
     )
     column = np.full(len(before.rows), np.nan, np.float32)

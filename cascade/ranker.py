@@ -14,12 +14,16 @@ from features.featureset import FeatureSet
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranker:
-    """Features and stages under a name and a version (the digest of the bundle they came from)."""
+    """Features and stages under a name and a version (the digest of the bundle they came from).
+
+    `log` is what the ranker declares on recording impressions, where a request leaves it open.
+    """
 
     name: str
     version: str
     features: FeatureSet
     steps: tuple[Step, ...]
+    log: bool = False
 
     def rank(self, request: RankRequest) -> Ranking:
         """The final ranking, all candidates, best first.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from cascade.stage import Span
 from features.columns import Floats, Rows
 from features.matrix import FeatureMatrix
 
@@ -62,6 +63,7 @@ class Ranking:
         reports: one a stage, in the cascade's order, for the stages reached so far.
         outcomes: row → why that item could not be scored.
         warnings: what the caller should know.
+        passages: row → the stage that read it in passages last, and the one that its score is due to.
         final: False for the rankings that `RankStream` shows on the way.
         matrix: the request's features and stage scores so far, a row a candidate of the request.
     """
@@ -72,6 +74,7 @@ class Ranking:
     reports: tuple[StageReport, ...] = ()
     outcomes: Mapping[int, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    passages: Mapping[int, tuple[str, Span]] = field(default_factory=dict)
     final: bool = True
     matrix: FeatureMatrix | None = None
 

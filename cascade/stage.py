@@ -22,6 +22,10 @@ SCORE = "stage."
 """Prefix of the matrix column that holds an earlier stage's score: `stage.<name>`."""
 
 
+Span = tuple[int, int]
+"""Of a text that a stage read: the first token, and the one behind the last."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StageResult:
     """What a stage made of its candidates.
@@ -33,6 +37,7 @@ class StageResult:
         warnings: what the caller should know, such as how many texts were truncated.
         tokens: tokens a model read.
         queue_s: seconds spent waiting for a model.
+        passages: row → the passage of a long text that the score is due to.
     """
 
     scores: Floats
@@ -41,6 +46,7 @@ class StageResult:
     warnings: tuple[str, ...] = ()
     tokens: int = 0
     queue_s: float = 0.0
+    passages: Mapping[int, Span] = field(default_factory=dict)
 
 
 class Stage(Protocol):
@@ -73,6 +79,24 @@ class Explains(Protocol):
 
     def contributions(self, batch: CandidateBatch, matrix: FeatureMatrix) -> Floats:
         """float32[n, len(reads) + 1]: a column's share in the raw score, the last one the bias."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of the text that a stage read of a candidate: characters [start, end), and what they are."""
+
+    start: int
+    end: int
+    text: str
+
+
+@runtime_checkable
+class Quotes(Protocol):
+    """A stage that reads long texts in passages and can show the one that a score is due to."""
+
+    def quote(self, batch: CandidateBatch, spans: Mapping[int, Span]) -> Mapping[int, Passage]:
+        """Row → its passage, for the spans that `StageResult.passages` had for these rows."""
         ...
 
 

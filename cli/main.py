@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import check, demo, evaluate, listing, promote, publish, rank, rollback, serve, train
+from cli import check, demo, evaluate, listing, models, promote, publish, rank, rollback, serve, teach, train
 from cli.console import err
 from features.errors import SluiceError
 
@@ -17,6 +17,10 @@ In the order of use:
   sluice check      read a cascade.toml, print its plan, or say in one sentence what is wrong
 
   sluice train      fit every stage from judgments, publish a bundle
+
+  sluice teach      write down what a ranker or cross-encoder thinks of pairs, for a smaller one to learn
+
+  sluice models     bring other people's cross-encoders and sentence encoders in
 
   sluice evaluate   what each stage brings: nDCG@10, significance, cost, verdict
 
@@ -32,6 +36,7 @@ COMMANDS = {
     "demo": demo,
     "check": check,
     "train": train,
+    "teach": teach,
     "evaluate": evaluate,
     "publish": publish,
     "promote": promote,
@@ -42,6 +47,7 @@ COMMANDS = {
 }
 for name, module in COMMANDS.items():
     app.command(name)(module.command)
+app.add_typer(models.app, name="models")
 
 
 def main() -> None:

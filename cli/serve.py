@@ -18,6 +18,9 @@ whoever reaches the port can rank with every tenant's models. Put it behind some
 
 def command(
     store: Annotated[Path | None, typer.Option(help="Directory of the store.", metavar="DIR")] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Directory of the event log. [STORE-log]", metavar="DIR")
+    ] = None,
     host: Annotated[str | None, typer.Option(help="Where to listen. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="0 takes any free one. [50051]")] = None,
     settings: Annotated[
@@ -34,6 +37,7 @@ def command(
 
     flags = {
         "store": str(store) if store else None,
+        "log": str(log) if log else None,
         "host": host,
         "port": port,
         "metrics_port": metrics_port,

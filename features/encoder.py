@@ -53,9 +53,9 @@ class StaticEncoder:
         """Numbers in a vector."""
         return int(self.pieces.shape[1])
 
-    def encode(self, texts: Sequence[str | None]) -> Floats:
+    def encode(self, texts: Sequence[str | None], prefix: str = "") -> Floats:
         """float32[n, d]: unit vectors; a row of NaN for a text without a piece that has a say."""
-        tokens = self.tokenizer.encode([text or "" for text in texts])
+        tokens = self.tokenizer.encode([prefix + text if text else "" for text in texts])
         vectors = np.empty((len(texts), self.dimension), np.float32)
         add_up(tokens.ids, tokens.offsets, self.pieces, self.scale, vectors)
         return vectors

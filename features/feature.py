@@ -42,6 +42,12 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return False
 
     @property
+    def tolerance(self) -> float:
+        """How far a value may move with the machine, absolutely and relatively: sums of float32 differ with
+        its vector units."""
+        return 1e-4
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
         """The candidate columns it reads."""
         return ()

@@ -53,3 +53,26 @@ def cosines(rows: Floats, queries: Floats, owner: Rows, out: Floats) -> None:
         dot, left, right = sums[0].sum(), sums[1].sum(), sums[2].sum()
         norms = np.sqrt(left) * np.sqrt(right)
         out[i] = min(1.0, max(-1.0, dot / norms)) if norms > 0.0 else np.nan
+
+
+@compiled
+def dots(rows: Floats, queries: Floats, owner: Rows, out: Floats) -> None:
+    """Fill `out[i]` with `rows[i] · queries[owner[i]]`, summed in float64; NaN where a number is missing."""
+    sums = np.empty(LANES, np.float64)
+    for i in range(len(rows)):
+        sums[:] = 0.0
+        for j in range(rows.shape[1]):
+            sums[j % LANES] += np.float64(rows[i, j]) * np.float64(queries[owner[i], j])
+        out[i] = sums.sum()
+
+
+@compiled
+def to_unit_length(rows: Floats) -> None:
+    """Divide every row by its length, in place; NaN where that is 0 or not finite."""
+    for i in range(len(rows)):
+        squares = 0.0
+        for j in range(rows.shape[1]):
+            squares += np.float64(rows[i, j]) * np.float64(rows[i, j])
+        norm = np.float32(np.sqrt(squares)) if 0.0 < squares < np.inf else np.float32(np.nan)
+        for j in range(rows.shape[1]):
+            rows[i, j] /= norm

@@ -60,7 +60,14 @@ def to_explanation(explanation: Explanation) -> pb.Explanation:
         pb.FeatureValue(name=name, value=None if math.isnan(value) else value, contribution=share)
         for name, value, share in zip(explanation.names, explanation.values, shares, strict=True)
     ]
-    return pb.Explanation(stage=explanation.stage, features=features, bias=explanation.bias)
+    made = pb.Explanation(stage=explanation.stage, features=features, bias=explanation.bias)
+    if explanation.passage:
+        found = explanation.passage
+        text = found.text.encode("utf-8", "replace").decode()
+        made.passage.CopyFrom(
+            pb.Passage(stage=explanation.reader, start=found.start, end=found.end, text=text)
+        )
+    return made
 
 
 def to_failure(request_id: str, refused: Refusal) -> pb.RankResponse:

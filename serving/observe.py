@@ -43,12 +43,27 @@ class Metrics:
         self.candidates = Histogram("sluice_candidates", "Candidates a request.", buckets=SIZES, registry=one)
         self.degraded = Counter("sluice_degraded", "Rankings that a stage was missing in.", registry=one)
         self.in_flight = Gauge("sluice_in_flight", "Requests admitted and not yet answered.", registry=one)
+        self.events = Counter("sluice_events", "Events of feedback by outcome.", ["outcome"], registry=one)
+        self.commits = Histogram(
+            "sluice_event_commit_batches",
+            "Batches that shared a flush to the disk.",
+            buckets=SIZES,
+            registry=one,
+        )
+        self.impressions = Counter(
+            "sluice_impressions", "Impressions logged by the service, by outcome.", ["outcome"], registry=one
+        )
         self.loads = Counter("sluice_ranker_loads", "Bundles loaded, by outcome.", ["outcome"], registry=one)
 
     def answered(self, method: str, status: grpc.StatusCode, seconds: float) -> None:
         """One call has ended."""
         self.requests.labels(method, status.name).inc()
         self.latency.labels(method).observe(seconds)
+
+    def recorded(self, outcome: str, count: int) -> None:
+        """So many events of feedback had this outcome."""
+        if count:
+            self.events.labels(outcome).inc(count)
 
     def ranked(self, ranking: Ranking, candidates: int) -> None:
         """One ranking is final."""

@@ -134,12 +134,24 @@ class Catalogue:
         made = self._load(self._store.path(tenant, ranker, version), ranker)
         return Served(made, reads_of(made.inputs))
 
-    def _check_known(self, tenant: str, ranker: str) -> None:
+    def check_tenant(self, tenant: str) -> None:
+        """Refuse what is no tenant of the store; one that serves is known without asking.
+
+        Raises:
+            InvalidInput: for what cannot be a name.
+            NotFound: for an unknown tenant.
+            Unavailable: while rankers still load.
+        """
+        if any(tenant == served for served, _ in self._serving):
+            return
         check_name(tenant, "tenant")
         if not self.ready.is_set():
             raise Unavailable("rankers are still loading; try again shortly")
         if tenant not in self._store.tenants():
             raise NotFound(f"no tenant {tenant!r}", path="tenant")
+
+    def _check_known(self, tenant: str, ranker: str) -> None:
+        self.check_tenant(tenant)
         there = self._store.rankers(tenant)
         if ranker not in there:
             raise NotFound(f"no ranker {ranker!r}; there are {', '.join(there) or 'none'}", path="ranker")

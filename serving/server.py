@@ -16,20 +16,25 @@ import structlog
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from cascade.eventlog.segment import Disk
+from cascade.eventlog.writer import LogWriter, Options
 from cascade.load import load_ranker
 from features.errors import InvalidConfig
+from serving.feedback import FeedbackService
 from serving.health import SERVING, Health
 from serving.interceptors import Edge
 from serving.observe import Metrics, MetricsPage
 from serving.rankers import Catalogue, Load, Source, Watch
+from serving.recorder import Recorder
 from serving.service import RankingService
 from serving.settings import Settings
-from sluice.v1 import ranking_pb2, ranking_pb2_grpc
+from sluice.v1 import feedback_pb2, feedback_pb2_grpc, ranking_pb2, ranking_pb2_grpc
 
 log = structlog.get_logger()
 
 RANKING: str = ranking_pb2.DESCRIPTOR.services_by_name["Ranking"].full_name
-SERVICES = ("", RANKING)
+FEEDBACK: str = feedback_pb2.DESCRIPTOR.services_by_name["Feedback"].full_name
+SERVICES = ("", RANKING, FEEDBACK)
 SPARE_THREADS = 16
 """For health, reflection and refusals, so that a full server still answers them."""
 
@@ -50,6 +55,7 @@ class Server:
         load: Load = load_ranker,
         clock: Callable[[], float] = time.time,
         new_id: Callable[[], str] = new_id,
+        disk: Disk | None = None,
     ) -> None:
         self.settings, self.metrics = settings, Metrics()
         self.catalogue = Catalogue(
@@ -62,14 +68,34 @@ class Server:
         self.port = 0
         self.page: MetricsPage | None = None
         self._many = ThreadPoolExecutor(settings.cores, "many")
-        self.service = RankingService(self.catalogue, settings, self.metrics, self._many, clock, new_id)
+        self.log = self._open_log(clock, disk)
+        self._recorder = Recorder(self.log, settings.feedback, self.metrics, clock)
+        self.service = RankingService(
+            self.catalogue, settings, self.metrics, self._many, clock, new_id, self._recorder
+        )
+        self.feedback = FeedbackService(self.catalogue, self.log, settings, self.metrics, clock)
         self._health = Health(SERVICES)
         self._watch = Watch(self.catalogue, settings.poll_s, self._serve)
         self._grpc = self._build(Edge(self.metrics, new_id))
 
+    def _open_log(self, clock: Callable[[], float], disk: Disk | None) -> LogWriter | None:
+        root = self.settings.log_root
+        if root is None:
+            return None
+        options = Options(segment_s=self.settings.feedback.segment_s)
+        return LogWriter(
+            root,
+            clock=clock,
+            new_id=new_id,
+            options=options,
+            disk=disk,
+            committed=self.metrics.commits.observe,
+        )
+
     def _build(self, edge: Edge) -> grpc.Server:
         settings = self.settings
         threads = settings.cores + settings.queue + settings.streams + SPARE_THREADS
+        threads += settings.feedback.calls + settings.feedback.streams
         options = [
             ("grpc.max_receive_message_length", settings.limits.message_bytes),
             ("grpc.max_send_message_length", -1),
@@ -77,8 +103,9 @@ class Server:
         ]
         built = grpc.server(ThreadPoolExecutor(threads, "grpc"), interceptors=[edge], options=options)
         ranking_pb2_grpc.add_RankingServicer_to_server(self.service, built)  # type: ignore[no-untyped-call]
+        feedback_pb2_grpc.add_FeedbackServicer_to_server(self.feedback, built)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, built)
-        names = (RANKING, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (RANKING, FEEDBACK, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, built)
         return built
 
@@ -110,6 +137,9 @@ class Server:
         self._watch.stop()
         self._grpc.stop(self.settings.grace_s).wait()
         self._many.shutdown(wait=False, cancel_futures=True)
+        self._recorder.close()
+        if self.log:
+            self.log.close()
         if self.page:
             self.page.close()
         log.info("stopped")

@@ -21,6 +21,7 @@ from serving.gather import as_finished
 from serving.interceptors import or_failure
 from serving.observe import Metrics
 from serving.rankers import Catalogue, Served
+from serving.recorder import Recorder
 from serving.settings import Settings
 from serving.status import Gone
 from sluice.v1 import ranking_pb2 as pb
@@ -56,10 +57,11 @@ class RankingService(rpc.RankingServicer):
         pool: Executor,
         clock: Callable[[], float],
         new_id: Callable[[], str],
+        recorder: Recorder,
     ) -> None:
         self.admission = Admission(settings.cores, settings.queue)
         self._catalogue, self._settings, self._metrics = catalogue, settings, metrics
-        self._pool, self._clock, self._new_id = pool, clock, new_id
+        self._pool, self._clock, self._new_id, self._recorder = pool, clock, new_id, recorder
         self._streams = threading.Semaphore(settings.streams)
         metrics.in_flight.set_function(lambda: self.admission.in_flight)
 
@@ -100,8 +102,14 @@ class RankingService(rpc.RankingServicer):
 
     def _deadline(self, message: pb.RankRequest, context: grpc.ServicerContext) -> Deadline:
         """The earlier of the call's deadline and the request's budget, less the answer's way home."""
+
+        def gone() -> bool:
+            return not context.is_active()
+
         times = [left for left in (context.time_remaining(), budget_s(message)) if left is not None]
-        return Deadline.after(min(times) - self._settings.reserve_ms / 1e3) if times else Deadline()
+        if not times:
+            return Deadline(cancelled=gone)
+        return Deadline.after(min(times) - self._settings.reserve_ms / 1e3, cancelled=gone)
 
     def _read(self, job: Job) -> Work:
         return to_work(job.message, job.served.reads, self._settings.limits, job.deadline, self._clock())
@@ -132,6 +140,11 @@ class RankingService(rpc.RankingServicer):
             response.stages.extend(map(to_report, ranking.reports))
         if ranking.final:
             self._record(job, ranking, ranker)
+            asked = message.log if message.HasField("log") else None
+            told_of_log = self._recorder.answered(
+                message.tenant, job.request_id, asked, ranker, work.request, top
+            )
+            response.warnings.extend(told_of_log)
         return response
 
     def _record(self, job: Job, ranking: Ranking, ranker: Ranker) -> None:

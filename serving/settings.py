@@ -31,6 +31,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         vector_dimension: elements of one vector.
         top_k: the largest that may be asked for.
         name_bytes: of an id, a tenant, a ranker or a column name, in UTF-8.
+        events: in one batch of feedback.
+        event_bytes: of the features, and of the ids, of one impression.
     """
 
     message_bytes: Count = 64 << 20
@@ -42,6 +44,29 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     vector_dimension: Count = 4_096
     top_k: Count = 10_000
     name_bytes: Count = 1_024
+    events: Count = 10_000
+    event_bytes: Count = 4 << 20
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How events are logged.
+
+    Attributes:
+        wait: Rank answers once its impression is on the disk; else it answers at once, and the impression
+            follows within a group commit.
+        items: of the shown items of a page that are logged, the best first.
+        queue: impressions that may wait to be logged; one more is dropped, and the answer says so.
+        calls: Record calls at the same time.
+        streams: RecordStream calls at the same time.
+        segment_s: a file of the log is closed, so that it can be compacted, once it is this old.
+    """
+
+    wait: bool = False
+    items: Count = 200
+    queue: Count = 1_000
+    calls: Count = 64
+    streams: Count = 8
+    segment_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +74,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Attributes:
         store: the directory that bundles are published to.
+        log: the directory of the event log; "" = `<store>-log`, beside the store.
         host, port: where to listen; port 0 takes any free one.
         workers: requests that compute at the same time; 0 = one a core.
         queue: requests that may wait for a worker; one more is told to come back later.
@@ -62,6 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """
 
     store: str = ""
+    log: str = ""
     host: str = "127.0.0.1"
     port: Port = 50051
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -74,6 +101,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pinned: Count = 4
     log_requests: bool = False
     limits: Limits = Limits()
+    feedback: Feedback = Feedback()
+
+    @property
+    def log_root(self) -> Path | None:
+        """Where the event log lies; None where neither a log nor a store is named."""
+        if self.log:
+            return Path(self.log)
+        store = Path(self.store).absolute()
+        return store.with_name(f"{store.name}-log") if self.store else None
 
     @property
     def cores(self) -> int:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,28 +28,36 @@ class StageData:
         matrix: their features, then earlier stages' out-of-fold scores as `stage.<name>`.
         labels: float32[n]: the grade of each row, 0 where it was not judged.
         groups: int64[q]: queries of one group share positives or text; no split may part them.
+        weights: float32[n]: how much each row counts, as clicks make it; None = all alike.
+        positions: int64[n]: where each row was shown, from 0, for learners that model position bias.
     """
 
     batch: CandidateBatch
     matrix: FeatureMatrix
     labels: Floats
     groups: Rows
+    weights: Floats | None = None
+    positions: Rows | None = None
 
     def queries(self, chosen: Rows) -> "StageData":
         """The given queries alone, in the given order."""
         rows = rows_of(self.batch.offsets, chosen)
         batch = part(self.batch, chosen, rows)
-        matrix = self.matrix.take(rows, batch.offsets)
-        return StageData(batch, matrix, self.labels[rows], self.groups[chosen])
+        return self._taken(batch, rows, self.groups[chosen])
 
     def rows(self, rows: Rows) -> "StageData":
         """The given rows, which stay grouped by query; all queries are kept."""
-        batch = self.batch.take(rows)
-        return StageData(batch, self.matrix.take(rows, batch.offsets), self.labels[rows], self.groups)
+        return self._taken(self.batch.take(rows), rows, self.groups)
 
     def with_score(self, name: str, scores: Floats) -> "StageData":
         """The same rows with one matrix column more."""
-        return StageData(self.batch, self.matrix.with_column(name, scores), self.labels, self.groups)
+        return replace(self, matrix=self.matrix.with_column(name, scores))
+
+    def _taken(self, batch: CandidateBatch, rows: Rows, groups: Rows) -> "StageData":
+        matrix = self.matrix.take(rows, batch.offsets)
+        weights = None if self.weights is None else self.weights[rows]
+        positions = None if self.positions is None else self.positions[rows]
+        return StageData(batch, matrix, self.labels[rows], groups, weights, positions)
 
 
 def rows_of(offsets: Rows, queries: Rows) -> Rows:

@@ -7,7 +7,7 @@ scores candidates are cut, and the next stage learns from what was let through, 
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -36,7 +36,7 @@ class FittedStage:
         fit: what its trainer told.
         standing: the order after it, by out-of-fold scores.
         seconds: of all its fits and scoring.
-        scored: bool[q]: the queries whose scores were made without their labels.
+        scored: bool[q]: the queries whose scores were made without their labels; none where nobody asked.
     """
 
     name: str
@@ -53,45 +53,62 @@ def fit_cascade(
     for spec in config.stages:
         trainer_of(spec).ready(spec)
     standing = Standing.as_sent(data.batch.offsets)
+    scored = np.ones(len(data.groups), bool)
     fitted: list[FittedStage] = []
     for position, spec in enumerate(config.stages):
         start = perf_counter()
-        last = position == len(config.stages) - 1
         given = data.rows(standing.alive)
         metrics = fit_one(spec, given, directory / spec.name, context)
-        scores, scored = out_of_fold(spec, given, context, one_fold=last)
+        wanted = wanted_of(config.stages[position + 1 :], scored, context)
+        scores, known = out_of_fold(spec, given, context, wanted)
+        scored = scored & known
         column = np.full(len(data.labels), np.nan, np.float32)
         column[standing.alive] = scores
         data = data.with_score(SCORE + spec.name, column)
         standing = standing.scored(scores, spec.keep)
-        fitted.append(FittedStage(spec.name, metrics, standing, perf_counter() - start, scored))
+        fitted.append(FittedStage(spec.name, metrics, standing, perf_counter() - start, known))
     return tuple(fitted)
+
+
+def wanted_of(later: tuple[StageSpec, ...], scored: Any, context: Context) -> Any:
+    """bool[q]: the queries whose scores somebody reads; None = all, by every fold.
+
+    A later stage that learns reads all of them. Figures alone need no more than one fold, and of a stage that
+    does not learn no more than the queries that have scores so far.
+    """
+    if any(trainer_of(each).learns(each) for each in later):
+        return None
+    return scored if context.figures else np.zeros_like(scored)
 
 
 def fit_one(spec: StageSpec, data: StageData, folder: Path, context: Context) -> Mapping[str, Any]:
     """The stage fitted on all its data."""
     folder.mkdir(parents=True)
-    return trainer_of(spec).fit(spec, data, folder, context)
+    return trainer_of(spec).fit(spec, data, folder, context.of(f"{spec.name}/whole"))
 
 
-def out_of_fold(
-    spec: StageSpec, data: StageData, context: Context, *, one_fold: bool = False
-) -> tuple[Floats, Any]:
+def out_of_fold(spec: StageSpec, data: StageData, context: Context, wanted: Any = None) -> tuple[Floats, Any]:
     """float32[n] scores that never saw their row's labels, and bool[q]: which queries have them.
 
-    `one_fold` scores the first fold alone (the rest stays NaN): enough to report by, where no stage follows.
+    With `wanted` (bool[q]), where no later stage learns from the scores, a stage that learns is scored for
+    the first fold alone, and one that does not for the wanted queries; the rest stays NaN.
     """
     trainer = trainer_of(spec)
-    if not trainer.learns(spec):
-        return fold_scores(trainer, spec, data, data, context), np.ones(len(data.groups), bool)
-    folds = folds_of(data.groups, folds_wanted(spec), context.seed)
-    numbers = [0] if one_fold else np.unique(folds).tolist()
     scores = np.full(len(data.labels), np.nan, np.float32)
+    if wanted is not None and not wanted.any():
+        return scores, wanted
+    if not trainer.learns(spec):
+        chosen = np.arange(len(data.groups)) if wanted is None else np.flatnonzero(wanted)
+        part = data.queries(chosen)
+        scores[rows_at(data.batch, chosen)] = fold_scores(trainer, spec, data, part, context)
+        return scores, np.isin(np.arange(len(data.groups)), chosen)
+    folds = folds_of(data.groups, folds_wanted(spec), context.seed)
+    numbers = np.unique(folds).tolist() if wanted is None else [0]
     for fold in context.track(numbers, f"{spec.name}: out-of-fold scores"):
         held = np.flatnonzero(folds == fold)
         learn = data.queries(np.flatnonzero(folds != fold))
-        part = data.queries(held)
-        scores[rows_at(data.batch, held)] = fold_scores(trainer, spec, learn, part, context)
+        own = context.of(f"{spec.name}/fold-{fold}")
+        scores[rows_at(data.batch, held)] = fold_scores(trainer, spec, learn, data.queries(held), own)
     return scores, np.isin(folds, numbers)
 
 
@@ -104,9 +121,8 @@ def fold_scores(
     trainer: Trainer, spec: StageSpec, learn: StageData, held: StageData, context: Context
 ) -> Floats:
     """Scores of the held-out rows by a model of the others."""
-    draft = Context(context.seed, context.track, draft=True)
     with tempfile.TemporaryDirectory() as folder:
-        trainer.fit(spec, learn, Path(folder), draft)
+        trainer.fit(spec, learn, Path(folder), replace(context, draft=True))
         stage = spec.load(Path(folder), learn.matrix.names)
         return stage.score(held.batch, held.matrix, NEVER).scores
 
@@ -116,9 +132,10 @@ def held_out(
 ) -> dict[str, dict[str, float]]:
     """Stage → its metrics over the queries that every stage scored without their labels.
 
-    `input` is the order as sent.
+    `input` is the order as sent. Stages that scored nothing, because no figures were asked for, are left out.
     """
-    counted = np.logical_and.reduce([stage.scored for stage in fitted])
+    fitted = tuple(stage for stage in fitted if stage.scored.any())
+    counted = np.logical_and.reduce([np.ones(len(batch.queries), bool), *(stage.scored for stage in fitted)])
     chosen = {batch.queries[query].id for query in np.flatnonzero(counted).tolist()}
     judge = Judge.of({query: grades[query] for query in grades if query in chosen}, (10,), Conventions())
     standings = {"input": Standing.as_sent(batch.offsets)}

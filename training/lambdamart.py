@@ -99,6 +99,7 @@ def parameters(training: LambdaMartTraining, gains: Sequence[float]) -> dict[str
         "feature_fraction": training.feature_fraction,
         "lambdarank_truncation_level": training.truncation,
         "lambdarank_norm": training.normalise,
+        "lambdarank_position_bias_regularization": training.position_regularisation,
         "seed": training.seed,
         "deterministic": True,
         "force_row_wise": True,
@@ -170,6 +171,8 @@ def dataset(data: StageData, reads: Sequence[str], params: dict[str, Any], like:
     return lightgbm.Dataset(
         data.matrix.select(reads),
         label=data.labels,
+        weight=data.weights,
+        position=data.positions,
         group=sizes[sizes > 0],
         feature_name=[model_name(name) for name in reads],
         reference=like,

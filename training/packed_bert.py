@@ -5,21 +5,19 @@ to `[B, S]` and back; the last layer is computed for the classification tokens o
 names of Hugging Face's `BertForSequenceClassification`, so that a checkpoint goes either way.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
-from torch.nn.functional import gelu
+from torch.nn.functional import gelu, scaled_dot_product_attention
 
 from features.errors import InvalidInput
-from training.export.checkpoint import CONFIG, TOKENIZER, WEIGHTS, Checkpoint
+from features.transformer.packed import Ids
+from training.export.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +40,14 @@ class Packed:
     back: Tensor
     first: Tensor
 
+    def to(self, device: torch.device) -> "Packed":
+        """The same on a device."""
+        if device.type == "cpu":
+            return self
+        return Packed(*(getattr(self, name).to(device) for name in self.__slots__))
 
-def pack(pairs: Sequence[tuple[Sequence[int], int]]) -> Packed:
+
+def pack(pairs: Sequence[tuple[Sequence[int] | Ids, int]]) -> Packed:
     """Packs (ids of a pair, length of its first segment) tuples."""
     lengths = np.array([len(ids) for ids, _ in pairs])
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
@@ -108,9 +112,13 @@ class Layer(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    """Softmax attention `[B, heads, S, d]`. Written out: torch's fused CPU kernel trains 1.4 times slower."""
+    """Softmax attention `[B, heads, S, d]`. On a CPU it is written out: torch's fused kernel trains 1.4 times
+    slower there."""
+    seen = mask[:, None, None, :]
+    if query.is_cuda:
+        return scaled_dot_product_attention(query, key, value, attn_mask=seen)
     logits = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-    weights = logits.masked_fill(~mask[:, None, None, :], -1e4).softmax(-1)
+    weights = logits.masked_fill(~seen, -1e4).softmax(-1)
     return weights.to(value.dtype) @ value
 
 
@@ -148,6 +156,13 @@ class PackedBert(nn.Module):
 
     def forward(self, batch: Packed) -> Tensor:
         """float[B]: the pairs' logits."""
+        x = self.hidden(batch)
+        pooler: Any = self.bert["pooler"]
+        logits: Tensor = self.classifier(torch.tanh(pooler["dense"](x)))[:, 0]
+        return logits.float()
+
+    def hidden(self, batch: Packed, whole: bool = False) -> Tensor:
+        """The last layer's vectors: float[B, H] of the classification tokens, or float[T, H] of all."""
         table: Any = self.bert["embeddings"]
         x = table["LayerNorm"](
             table["word_embeddings"](batch.ids)
@@ -157,10 +172,8 @@ class PackedBert(nn.Module):
         encoder: Any = self.bert["encoder"]
         layers = encoder["layer"]
         for position, layer in enumerate(layers):
-            x = layer(x, batch, last=position == len(layers) - 1)
-        pooler: Any = self.bert["pooler"]
-        logits: Tensor = self.classifier(torch.tanh(pooler["dense"](x)))[:, 0]
-        return logits.float()
+            x = layer(x, batch, last=position == len(layers) - 1 and not whole)
+        return x
 
 
 def model_of(checkpoint: Checkpoint) -> PackedBert:
@@ -194,7 +207,7 @@ def as_checkpoint(model: PackedBert, like: Checkpoint) -> Checkpoint:
         "id2label": {"0": "LABEL_0"},
         "label2id": {"LABEL_0": 0},
     }
-    tensors = {name: tensor.detach().float().numpy() for name, tensor in model.state_dict().items()}
+    tensors = {name: tensor.detach().float().cpu().numpy() for name, tensor in model.state_dict().items()}
     return Checkpoint(config, tensors, like.tokenizer)
 
 
@@ -204,12 +217,3 @@ def tokenizer_of(checkpoint: Checkpoint) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
-
-
-def write_checkpoint(checkpoint: Checkpoint, directory: Path) -> None:
-    """A directory that Hugging Face's `BertForSequenceClassification` reads."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / CONFIG).write_text(json.dumps(dict(checkpoint.config), indent=2), encoding="utf-8")
-    (directory / TOKENIZER).write_text(checkpoint.tokenizer, encoding="utf-8")
-    tensors = {name: np.ascontiguousarray(tensor) for name, tensor in checkpoint.tensors.items()}
-    save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})

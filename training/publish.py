@@ -1,5 +1,6 @@
 """From a declared cascade and a collection to a published version: the whole of `sluice train`."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from training.dataset import StageData, build_batch, compute, labels_of
 from training.fit import FittedStage, fit_cascade, held_out
 from training.retrieval import corpus_index
 from training.split import groups_of
+from training.stage_card import write_stage_card
+from training.teacher import read_teacher
 from training.trainers import Context
+from training.tuning.launch import leads
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +69,9 @@ class Target:
 def train_and_publish(task: Task, target: Target, context: Context, now: datetime) -> tuple[str, Trained]:
     """Fit every stage, write the bundle, publish it; its version and what came of training.
 
+    Of several processes that were launched together the first alone publishes; the others' version is "". What
+    the fits kept in the work folder is removed once the bundle is published.
+
     Raises:
         InvalidInput: for a collection, candidates or labels that cannot be right.
         InvalidConfig: for a cascade that cannot be trained.
@@ -72,30 +79,51 @@ def train_and_publish(task: Task, target: Target, context: Context, now: datetim
     with tempfile.TemporaryDirectory() as scratch:
         files, bundle = Path(scratch) / "stages", Path(scratch) / "bundle"
         features, data, trained = train(task, files, context)
+        if not leads():
+            return "", trained
+        for spec, stage in zip(task.config.stages, trained.stages, strict=True):
+            write_stage_card(spec, stage, trained.metrics, trained.data, files / spec.name, now)
         draft = Draft(
             cascade=target.ranker,
             config=task.config,
             features=features,
             stage_files=files,
             golden=sample(data.batch),
-            metrics=trained.metrics[task.config.stages[-1].name],
-            data=trained.data,
+            metrics=trained.metrics.get(task.config.stages[-1].name, {}),
+            data={**trained.data, "fits": {stage.name: dict(stage.fit) for stage in trained.stages}},
         )
         write_bundle(bundle, draft, now)
-        return target.store.publish(target.tenant, target.ranker, bundle), trained
+        version = target.store.publish(target.tenant, target.ranker, bundle)
+    if context.work:
+        for spec in task.config.stages:
+            shutil.rmtree(context.work / spec.name, ignore_errors=True)
+    return version, trained
 
 
 def train(task: Task, files: Path, context: Context) -> tuple[FeatureSet, StageData, Trained]:
     """Features that have learned the corpus, the data, and the fitted stages with their files."""
     start = perf_counter()
     check_reads(task.config.stages, task.config.feature_set().names)
+    taught = teachers_of(task)
     features, data, notes = prepare(task, context)
     prepared = perf_counter()
     stages = fit_cascade(task.config, data, files, context)
     metrics = held_out(data.batch, stages, task.collection.grades)
     seconds = {"features": prepared - start, "total": perf_counter() - start}
     about = describe(task, data, context)
-    return features, data, Trained(stages, metrics, about, seconds, (*task.collection.notes, *notes))
+    return features, data, Trained(stages, metrics, about, seconds, (*task.collection.notes, *taught, *notes))
+
+
+def teachers_of(task: Task) -> tuple[str, ...]:
+    """Notes about the teachers that stages learn from.
+
+    Raises:
+        InvalidInput: for a teacher's file that cannot be right, or that knows nothing of the collection.
+    """
+    declared = (getattr(getattr(spec, "train", None), "teacher", "") for spec in task.config.stages)
+    known = task.collection.queries, task.collection.documents.ids
+    files = dict.fromkeys(file for file in declared if file)
+    return tuple(note for file in files for note in read_teacher(Path(file)).check_known(*known))
 
 
 def prepare(task: Task, context: Context) -> tuple[FeatureSet, StageData, tuple[str, ...]]:

@@ -5,7 +5,7 @@ kind is trained, so that torch is not needed where no cross-encoder is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -27,11 +27,19 @@ class Context:
         seed: of the splits into folds.
         track: shows progress.
         draft: the model is for one fold's out-of-fold scores, and no effort that only polishes is due.
+        work: a folder where long fits keep their state, so that a killed training can go on.
+        figures: held-out figures are wanted; where no later stage learns, they cost a fit of their own.
     """
 
     seed: int = 7
     track: Track = quiet
     draft: bool = False
+    work: Path | None = None
+    figures: bool = True
+
+    def of(self, fit: str) -> "Context":
+        """The context of one fit, with a work folder of its own."""
+        return replace(self, work=self.work / fit if self.work else None)
 
 
 class Trainer(Protocol):
@@ -60,6 +68,7 @@ class Trainer(Protocol):
 
 
 TRAINERS = {
+    "bi_encoder": "training.bi_encoder",
     "cross_encoder": "training.cross_encoder",
     "fixed": "training.declared",
     "lambdamart": "training.lambdamart",

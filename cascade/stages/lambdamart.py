@@ -40,6 +40,8 @@ class LambdaMartTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         truncation: pairs of which neither stands above this rank do not count.
         metric_at: k of the nDCG@k that early stopping watches.
         normalise: LambdaMART's gradients are divided by their sum a query, so that long lists do not rule.
+        position_regularisation: of the position bias that LightGBM learns beside the trees, where rows have
+            positions: higher keeps it nearer to none.
         seed: of every random choice.
     """
 
@@ -57,6 +59,7 @@ class LambdaMartTraining(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     truncation: Count = 30
     metric_at: Count = 10
     normalise: bool = True
+    position_regularisation: NotNegative = 0.0
     seed: int = 7
 
 

@@ -1,7 +1,10 @@
 """How near a candidate is in meaning: the cosine of two vectors."""
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Protocol
 
+import msgspec
 import numpy as np
 
 from features.batch import CandidateBatch
@@ -9,21 +12,42 @@ from features.columns import Floats, Input, Kind
 from features.encoder import EMBEDDED, StaticEncoder, load_encoder
 from features.errors import InvalidInput, NotReady
 from features.feature import Feature, State
+from features.transformer.carried import carried, carry
+from features.transformer.encoder import Reading
+from features.transformer.model import MODEL
 from features.vectors import cosines
+
+
+class Encoder(Protocol):
+    """Texts to vectors."""
+
+    @property
+    def digest(self) -> str:
+        """Equal digests give equal vectors."""
+        ...
+
+    def encode(self, texts: Sequence[str | None], prefix: str = "") -> Floats:
+        """float32[n, d]; a row of NaN where a text has no vector."""
+        ...
 
 
 class Semantic(Feature, frozen=True):
     """cos(q, d) = q·d / (|q| |d|), within [-1, 1]; NaN where a vector is missing, zero, or cannot be made.
 
     With `vector`, the vectors are the caller's: the candidates' vector column `field`, and the query's vector
-    of that name. Without it, they are made of texts: the candidates' fields and the query's text, by a static
-    encoder, whose digest is part of what `prepare` learns, so that a set never computes with another one.
+    of that name. Without it, they are made of texts: the candidates' fields and the query's text.
+
+    An encoder is a static one (`features/encoder.py`), whose digest is part of what `prepare` learns, so that
+    a set never computes with another one; or the directory of an exported sentence encoder
+    (`features/transformer/encoder.py`), which is learned state as a whole and travels with the bundle.
 
     Attributes:
         field: a vector column with `vector`, else a text column.
         fields: several text columns in place of `field`.
         vector: the name of the query's vector.
-        encoder: `embedded`, or the file of an encoder.
+        encoder: `embedded`, the file of a static encoder, or the directory of an exported model.
+        query_prefix, document_prefix: stand before the texts, as models of the E5 family ask for.
+        max_tokens: of a text; more is cut. It holds for exported models, as does `cache_mb`, for vectors.
         combine: `join` the texts of several fields with ". ", or take the `max` of their cosines.
     """
 
@@ -31,6 +55,10 @@ class Semantic(Feature, frozen=True):
     fields: tuple[str, ...] = ()
     vector: str | None = None
     encoder: str = EMBEDDED
+    query_prefix: str = ""
+    document_prefix: str = ""
+    max_tokens: Annotated[int, msgspec.Meta(ge=8, le=8192)] = 256
+    cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 256
     combine: Literal["join", "max"] = "join"
 
     kind: ClassVar[str] = "semantic"
@@ -42,6 +70,12 @@ class Semantic(Feature, frozen=True):
             raise ValueError("vector goes with field, a vector column, and with no encoder")
 
     @property
+    def tolerance(self) -> float:
+        """An exported model's sums round differently on another machine, and a value may fall on the next
+        int8 step."""
+        return super().tolerance if self.encoder == EMBEDDED or self.vector is not None else 0.02
+
+    @property
     def inputs(self) -> tuple[Input, ...]:
         """The vector column, or the text columns."""
         kind = Kind.TEXT if self.vector is None else Kind.VECTOR
@@ -51,10 +85,21 @@ class Semantic(Feature, frozen=True):
     def _fields(self) -> tuple[str, ...]:
         return self.fields or (self.field or "",)
 
+    @property
+    def _reading(self) -> Reading:
+        return Reading(self.max_tokens, cache_bytes=self.cache_mb * 1_000_000)
+
     def prepare(self, documents: CandidateBatch) -> State:  # noqa: ARG002 (the encoder is fixed)
-        """`encoder`: uint8[32], the encoder's digest; nothing for the caller's vectors."""
+        """`encoder`: uint8[32], a static encoder's digest; or the files of an exported model, uint8 each;
+        nothing for the caller's vectors.
+
+        Raises:
+            NotReady: if there is no such encoder, or it is none that is independent of its company.
+        """
         if self.vector is not None:
             return {}
+        if Path(self.encoder).is_dir():
+            return carry(Path(self.encoder), self._reading)
         return {"encoder": fingerprint(load_encoder(self.encoder))}
 
     def compute(self, batch: CandidateBatch, state: State) -> Floats:
@@ -67,13 +112,23 @@ class Semantic(Feature, frozen=True):
         if self.vector is not None:
             rows: Floats = batch.column(self.field or "", Kind.VECTOR).values
             return cosine(rows, self._sent(batch, rows.shape[1]), batch)[:, None]
-        encoder, path = load_encoder(self.encoder), f"features.{self.name}"
-        if "encoder" not in state or not np.array_equal(state["encoder"], fingerprint(encoder)):
-            raise NotReady("was prepared with another encoder, or not at all; train it again", path=path)
-        queries = encoder.encode([query.text for query in batch.queries])
+        encoder = self._prepared(state)
+        queries = encoder.encode([query.text for query in batch.queries], self.query_prefix)
         groups = [self._fields] if self.combine == "join" else [(name,) for name in self._fields]
-        made = [cosine(encoded(batch, group, encoder), queries, batch) for group in groups]
-        return np.asarray(np.fmax.reduce(made))[:, None]
+        made = [encoded(batch, group, encoder, self.document_prefix) for group in groups]
+        return np.asarray(np.fmax.reduce([cosine(each, queries, batch) for each in made]))[:, None]
+
+    def _prepared(self, state: State) -> Encoder:
+        """The encoder that the state was learned with."""
+        if MODEL in state:
+            return carried(state, self._reading)
+        encoder = load_encoder(self.encoder)
+        if "encoder" not in state or not np.array_equal(state["encoder"], fingerprint(encoder)):
+            raise NotReady(
+                "was prepared with another encoder, or not at all; train it again",
+                path=f"features.{self.name}",
+            )
+        return encoder
 
     def _sent(self, batch: CandidateBatch, dimension: int) -> Floats:
         """float32[q, d]: the queries' vectors; NaN for a query without one."""
@@ -105,11 +160,11 @@ def cosine(rows: Floats, queries: Floats, batch: CandidateBatch) -> Floats:
     return made
 
 
-def encoded(batch: CandidateBatch, fields: tuple[str, ...], encoder: StaticEncoder) -> Floats:
+def encoded(batch: CandidateBatch, fields: tuple[str, ...], encoder: Encoder, prefix: str = "") -> Floats:
     """float32[n, d]: vectors of the joined fields, made once a batch for all features that read them."""
-    key = ("encoded", encoder.digest, fields)
+    key = ("encoded", encoder.digest, fields, prefix)
     if key not in batch.memo:
-        batch.memo[key] = encoder.encode(joined(batch, fields))
+        batch.memo[key] = encoder.encode(joined(batch, fields), prefix)
     made: Floats = batch.memo[key]
     return made
 

@@ -1,4 +1,4 @@
-"""The files of a cross-encoder on disk: training writes them and the stage reads them."""
+"""The files of a transformer on disk: export writes them; stages and features read them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,52 +6,113 @@ from typing import Any
 import msgspec
 
 from features.errors import NotReady
+from features.transformer.layout import Layout
 
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
 NOTES = "model.json"
-FAMILIES = ("bert",)
+PACKED = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "modernbert")
+"""Families whose graph reads packed tokens, by their model_type."""
+PADDED = "padded"
+"""The family of every other model: a graph that reads padded rows."""
+FAMILIES = (*PACKED, PADDED)
+SCORE = "score"
+VECTOR = "vector"
+TASKS = (SCORE, VECTOR)
+
+
+class Golden(msgspec.Struct, frozen=True, kw_only=True):
+    """What the model made of one input when it was exported.
+
+    Attributes:
+        texts: query and document, or one text alone.
+        output: the score, or the first few numbers of the vector.
+    """
+
+    texts: tuple[str, ...]
+    output: tuple[float, ...]
 
 
 class Notes(msgspec.Struct, frozen=True, kw_only=True):
     """model.json.
 
     Attributes:
-        family: whose packed graph it is, which says how pairs are made.
+        family: whose graph it is, which says how it reads tokens.
+        task: `score` of a pair, or `vector` of a text.
+        dimension: of the vector; 0 for a score.
+        normalised: whether vectors have length 1.
         variant: its precision.
-        max_tokens: the longest pair that it has positions for.
-        first, last: the ids of [CLS] and [SEP].
+        layout: the special tokens around texts.
+        padding: the id that fills padded rows; packed graphs read none.
+        max_tokens: the longest pair or text that it has positions for.
         digest: SHA-256 of model.onnx.
-        parity: variant → figures against float32, as the exporter measured them.
+        reference: what parity was measured against.
+        parity: variant → figures against the reference, as the exporter measured them.
+        golden: a few inputs with what came out of them at export.
+        source: where the checkpoint came from, in words; empty where it was made here.
     """
 
     family: str
     variant: str
     max_tokens: int
-    first: int
-    last: int
+    layout: Layout
     digest: str
+    task: str = SCORE
+    dimension: int = 0
+    normalised: bool = False
+    padding: int = 0
+    reference: str = ""
     parity: dict[str, dict[str, Any]] = {}
+    golden: tuple[Golden, ...] = ()
+    source: str = ""
 
     @property
     def independent(self) -> bool:
         """Whether a pair's score is the same to the bit in any batch."""
         return self.variant == "int8"
 
+    @property
+    def first(self) -> int:
+        """The id of the classification token."""
+        return self.layout.before[0]
+
+    @property
+    def last(self) -> int:
+        """The id behind the last text."""
+        return self.layout.after[-1]
+
+
+class OldNotes(msgspec.Struct, frozen=True, kw_only=True):
+    """What notes of before layouts say instead of one: the ids of [CLS] and [SEP]."""
+
+    first: int
+    last: int
+
 
 def read_notes(directory: Path) -> Notes:
     """The notes of a model directory.
 
     Raises:
-        NotReady: if there are none, or they are of a family that is not known here.
+        NotReady: if there are none, or they are of a family or task that is not known here.
     """
     file = directory / NOTES
     try:
-        notes = msgspec.json.decode(file.read_bytes(), type=Notes)
+        notes = decode(file.read_bytes())
     except FileNotFoundError:
-        raise NotReady(f"has no {NOTES}; run `sluice train`", path=str(directory)) from None
-    except msgspec.DecodeError as error:
+        message = f"has no {NOTES}; run `sluice train`, or `sluice models add`"
+        raise NotReady(message, path=str(directory)) from None
+    except msgspec.MsgspecError as error:
         raise NotReady(f"{NOTES} cannot be read: {error}", path=str(directory)) from None
-    if notes.family not in FAMILIES:
-        raise NotReady(f"is a {notes.family!r} model; there are {', '.join(FAMILIES)}", path=str(file))
+    for value, known in ((notes.family, FAMILIES), (notes.task, TASKS)):
+        if value not in known:
+            raise NotReady(f"is a {value!r} model; there are {', '.join(known)}", path=str(file))
     return notes
+
+
+def decode(data: bytes) -> Notes:
+    """Notes of today, or of before layouts."""
+    raw = msgspec.json.decode(data)
+    if isinstance(raw, dict) and "layout" not in raw and "first" in raw:
+        old = msgspec.convert(raw, OldNotes)
+        raw["layout"] = {"before": [old.first], "between": [old.last], "after": [old.last]}
+    return msgspec.convert(raw, Notes)

@@ -27,18 +27,22 @@ class SessionSettings:
     """What a process decides about inference.
 
     Attributes:
-        threads: intra-op threads of a session; 0 = a thread a core.
-        spinning: idle threads wait by spinning, which brings about 12 % of throughput on cores of their own
-            and takes it from the neighbours where cores are shared.
+        threads: intra-op threads of a session; 0 = a thread a core. With one thread a session may be run from
+            several threads at once (`scheduler.py`): micro-batches are too small to be divided well, and
+            cores that wait for each other after every operator lose more than the last batch's imbalance.
+        spinning: idle threads of a session with several wait by spinning, which brings about 12 % of
+            throughput on cores of their own and takes it from the neighbours where cores are shared.
         arena: keep freed memory for the next batch; without it every batch asks the system.
     """
 
-    threads: int = 0
+    threads: int = 1
     spinning: bool = True
     arena: bool = True
 
     def options(self) -> Any:
-        """The `SessionOptions`. Memory patterns are off: they would be kept for every shape ever seen."""
+        """The `SessionOptions`. Memory patterns are off: they would be kept for every shape ever seen. Denormals
+        stay as they are: flushing them is set on a session's own threads and not on those that run it, so
+        that the same pair could score differently on another thread."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads or cores()
         options.inter_op_num_threads = 1
@@ -68,14 +72,17 @@ class Sessions:
         """
         if not file.is_file():
             raise NotReady(f"has no {file.name}; run `sluice train`", path=str(file.parent))
-        content = file.read_bytes()
+        return self.share(file.read_bytes(), digest, file.name)
+
+    def share(self, content: bytes, digest: str = "", name: str = "model") -> Any:
+        """The session of a model's bytes, as `load`."""
         found = sha256(content).hexdigest()
         if digest and found != digest:
-            raise Corrupt(f"has digest {found[:12]} where {digest[:12]} was written", path=file.name)
+            raise Corrupt(f"has digest {found[:12]} where {digest[:12]} was written", path=name)
         with self.lock:
             session = self.open.get(found)
             if session is None:
-                session = self.open[found] = create(content, self.settings, file.name)
+                session = self.open[found] = create(content, self.settings, name)
         return session
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from threading import Lock
 
-import numpy as np
-
+from features.transformer.layout import Layout
 from features.transformer.packed import Ids, Pair
 from features.transformer.wordpiece import WordPieces
 
@@ -16,8 +15,8 @@ CHARACTERS_A_TOKEN = 32
 to six, so that only oddities (such as pages of blanks) lose a token that had room."""
 OVERHEAD = 200
 """Bytes that an entry of the cache costs beyond its tokens."""
-SPECIAL = 3
-"""[CLS], [SEP] and [SEP]."""
+SPECIAL = 4
+"""The most special tokens that a pair of any known layout has: RoBERTa's `<s>`, `</s></s>` and `</s>`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,18 +72,19 @@ class Pairing:
 
     Attributes:
         tokenizer: texts to word pieces.
-        first, last: the ids of [CLS] and [SEP].
+        layout: the special tokens around them.
         max_tokens: of a whole pair, special tokens included.
         query_tokens: what the query keeps of them however long the document is.
         cache: tokens of documents.
+        document_tokens: of a document that is read in passages; 0 = no more than a pair holds.
     """
 
     tokenizer: WordPieces
-    first: int
-    last: int
+    layout: Layout
     max_tokens: int
     query_tokens: int
     cache: TokenCache
+    document_tokens: int = 0
 
     def pairs(self, query: str, documents: Sequence[str]) -> tuple[list[Pair], int, bool]:
         """A pair a document, how many documents were cut, and whether the query was."""
@@ -95,38 +95,49 @@ class Pairing:
 
     def pair(self, query: Text, document: Text) -> tuple[Pair, bool, bool]:
         """The pair, whether the document was cut, and whether the query was."""
-        room = self.max_tokens - SPECIAL
+        room = self.max_tokens - self.layout.special
         kept, left = shares(len(query.ids), len(document.ids), room, self.query_tokens)
-        ids = np.empty(kept + left + SPECIAL, np.int32)
-        ids[0], ids[kept + 1], ids[-1] = self.first, self.last, self.last
-        ids[1 : kept + 1] = query.ids[:kept]
-        ids[kept + 2 : -1] = document.ids[:left]
+        made = self.layout.pair(query.ids[:kept], document.ids[:left])
         short = query.cut or kept < len(query.ids)
-        return Pair(ids, kept + 2), document.cut or left < len(document.ids), short
+        return made, document.cut or left < len(document.ids), short
+
+    @property
+    def reads(self) -> int:
+        """Tokens of a document that are ever looked at."""
+        return self.document_tokens or self.max_tokens
 
     def texts(self, documents: Sequence[str]) -> list[Text]:
         """The documents' tokens, from the cache where they are known."""
-        keys = [blake2b(text.encode("utf-8", "replace"), digest_size=16).digest() for text in documents]
+        keys = [content_key(text, self.reads * CHARACTERS_A_TOKEN) for text in documents]
         found = self.cache.get(keys)
         unknown = {
             key: text for key, text, known in zip(keys, documents, found, strict=True) if known is None
         }
         if unknown:
-            fresh = dict(zip(unknown, self.encode(list(unknown.values())), strict=True))
+            made = self.encode(list(unknown.values()), self.reads)
+            fresh = dict(zip(unknown, made, strict=True))
             self.cache.put(list(fresh), list(fresh.values()))
             found = [known or fresh[key] for key, known in zip(keys, found, strict=True)]
         return [text for text in found if text is not None]
 
-    def encode(self, texts: Sequence[str]) -> list[Text]:
-        """The texts' first `max_tokens` tokens."""
-        bound = self.max_tokens * CHARACTERS_A_TOKEN
+    def encode(self, texts: Sequence[str], most: int = 0) -> list[Text]:
+        """The texts' first `most` tokens (`max_tokens` for 0)."""
+        most = most or self.max_tokens
+        bound = most * CHARACTERS_A_TOKEN
         tokens = self.tokenizer.encode([text[:bound] for text in texts])
         edges = tokens.offsets.tolist()
-        spans = list(zip(edges[:-1], edges[1:], texts, strict=True))
+        spans = zip(edges[:-1], edges[1:], texts, strict=True)
         return [
-            Text(
-                tokens.ids[a : min(b, a + self.max_tokens)].copy(),
-                b - a > self.max_tokens or len(text) > bound,
-            )
+            Text(tokens.ids[a : min(b, a + most)].copy(), b - a > most or len(text) > bound)
             for a, b, text in spans
         ]
+
+    def knows(self, text: Text) -> bool:
+        """Whether any token of a text is one that the vocabulary has."""
+        return self.tokenizer.unknown is None or bool((text.ids != self.tokenizer.unknown).any())
+
+
+def content_key(text: str, bound: int) -> bytes:
+    """Stands for what is read of a text: its first `bound` characters, and whether there are more."""
+    read = text[:bound].encode("utf-8", "surrogatepass")
+    return blake2b(read, digest_size=16, person=b"cut" if len(text) > bound else b"").digest()

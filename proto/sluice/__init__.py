@@ -6,6 +6,7 @@ from sluice.errors import (
     Busy,
     DataLoss,
     InvalidCandidates,
+    InvalidEvent,
     InvalidRequest,
     NotReady,
     RankError,
@@ -15,8 +16,9 @@ from sluice.errors import (
     UnknownName,
     Unreachable,
 )
+from sluice.feedback import Impression, Interaction, Recorded, Rejected
 from sluice.request import Request
-from sluice.results import Explanation, Failure, FeatureValue, Ranking, Result, StageReport
+from sluice.results import Explanation, Failure, FeatureValue, Passage, Ranking, Result, StageReport
 from sluice.retry import Retry
 
 __all__ = [
@@ -27,12 +29,18 @@ __all__ = [
     "Explanation",
     "Failure",
     "FeatureValue",
+    "Impression",
+    "Interaction",
     "InvalidCandidates",
+    "InvalidEvent",
     "InvalidRequest",
     "NotReady",
+    "Passage",
     "RankError",
     "Ranking",
+    "Recorded",
     "Refused",
+    "Rejected",
     "Request",
     "Result",
     "Retry",

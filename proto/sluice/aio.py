@@ -14,10 +14,12 @@ import grpc.aio
 from sluice.client import OPTIONS, TIMEOUT_S
 from sluice.columns import Candidates
 from sluice.errors import from_rpc
+from sluice.feedback import Event, Recorded, to_record, to_recorded
 from sluice.request import Request, to_message
 from sluice.results import Failure, Ranking, to_either, to_ranking
 from sluice.retry import Retry
 from sluice.v1 import ranking_pb2_grpc as rpc
+from sluice.v1.feedback_pb2_grpc import FeedbackStub
 
 T = TypeVar("T")
 
@@ -37,11 +39,14 @@ class AsyncClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.tenant, self.ranker, self.timeout_s = tenant, ranker, timeout_s
         self._retry, self._clock, self._sleep, self._jitter = retry or Retry(), clock, sleep, jitter
+        self._now = now
         self._channel = channel or grpc.aio.insecure_channel(target, options=OPTIONS)
         self._stub: Any = rpc.RankingStub(self._channel)  # type: ignore[no-untyped-call]
+        self._feedback: Any = FeedbackStub(self._channel)  # type: ignore[no-untyped-call]
 
     async def rank(
         self, query: str, candidates: Candidates, *, timeout_s: float | None = None, **options: Any
@@ -77,6 +82,26 @@ class AsyncClient:
         answers = self._stub.RankMany(messages, timeout=self.timeout_s if timeout_s is None else timeout_s)
         async for answer in translated(aiter(answers)):
             yield to_either(answer)
+
+    async def record(self, events: Iterable[Event], *, timeout_s: float | None = None) -> Recorded:
+        """As `Client.record`."""
+        message = to_record(events, self.tenant, self._now())
+
+        async def call(left: float) -> Recorded:
+            return to_recorded(await self._feedback.Record(message, timeout=left))
+
+        return await self._attempt(call, timeout_s)
+
+    async def record_stream(
+        self, batches: Iterable[Iterable[Event]], *, timeout_s: float | None = None
+    ) -> AsyncIterator[Recorded]:
+        """As `Client.record_stream`."""
+        messages = (to_record(batch, self.tenant, self._now()) for batch in batches)
+        answers = self._feedback.RecordStream(
+            messages, timeout=self.timeout_s if timeout_s is None else timeout_s
+        )
+        async for answer in translated(aiter(answers)):
+            yield to_recorded(answer)
 
     def _message(self, request: Request, request_id: str = "") -> Any:
         return to_message(request, self.tenant, self.ranker, request_id)

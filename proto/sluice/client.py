@@ -11,10 +11,12 @@ import grpc
 
 from sluice.columns import Candidates
 from sluice.errors import from_rpc
+from sluice.feedback import Event, Recorded, to_record, to_recorded
 from sluice.request import Request, to_message
 from sluice.results import Failure, Ranking, to_either, to_ranking
 from sluice.retry import Retry
 from sluice.v1 import ranking_pb2_grpc as rpc
+from sluice.v1.feedback_pb2_grpc import FeedbackStub
 
 T = TypeVar("T")
 
@@ -42,11 +44,14 @@ class Client:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.tenant, self.ranker, self.timeout_s = tenant, ranker, timeout_s
         self._retry, self._clock, self._sleep, self._jitter = retry or Retry(), clock, sleep, jitter
+        self._now = now
         self._channel = channel or grpc.insecure_channel(target, options=OPTIONS)
         self._stub: Any = rpc.RankingStub(self._channel)  # type: ignore[no-untyped-call]
+        self._feedback: Any = FeedbackStub(self._channel)  # type: ignore[no-untyped-call]
 
     def rank(
         self, query: str, candidates: Candidates, *, timeout_s: float | None = None, **options: Any
@@ -84,6 +89,31 @@ class Client:
         messages = (self._message(request, uuid4().hex) for request in requests)
         answers = self._stub.RankMany(messages, timeout=self.timeout_s if timeout_s is None else timeout_s)
         yield from translated(map(to_either, answers))
+
+    def record(self, events: Iterable[Event], *, timeout_s: float | None = None) -> Recorded:
+        """Record what was shown and done: `Interaction`, `Impression`, or dicts with their fields.
+
+        What is `accepted` is on the server's disk. Every event has its id before the first attempt, so a call
+        that is sent again, here or by you, counts nothing twice.
+
+        Raises:
+            InvalidEvent: if an event cannot become a message; nothing was sent.
+            RankError: nothing is known to be accepted; send the same events again.
+        """
+        message = to_record(events, self.tenant, self._now())
+        return self._attempt(
+            lambda left: to_recorded(self._feedback.Record(message, timeout=left)), timeout_s
+        )
+
+    def record_stream(
+        self, batches: Iterable[Iterable[Event]], *, timeout_s: float | None = None
+    ) -> Iterator[Recorded]:
+        """Many batches on one call, answered in order; `timeout_s` is of the whole call. Never sent again."""
+        messages = (to_record(batch, self.tenant, self._now()) for batch in batches)
+        answers = self._feedback.RecordStream(
+            messages, timeout=self.timeout_s if timeout_s is None else timeout_s
+        )
+        yield from translated(map(to_recorded, answers))
 
     def _message(self, request: Request, request_id: str = "") -> Any:
         return to_message(request, self.tenant, self.ranker, request_id)

@@ -13,6 +13,10 @@ class InvalidCandidates(ValueError):
     """Candidates that cannot become columns; nothing was sent."""
 
 
+class InvalidEvent(ValueError):
+    """An event that cannot become a message; nothing was sent."""
+
+
 class RankError(Exception):
     """A call that failed.
 

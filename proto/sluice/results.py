@@ -22,12 +22,24 @@ class FeatureValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """The characters [start, end) of the text that `stage` read of an item, and what they are."""
+
+    stage: str
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an item has its score: `bias` and the contributions add up to that of `stage`."""
+    """Why an item has its score: `bias` and the contributions add up to that of `stage`; `passage` is the
+    one that a stage's score is due to, where one read the text in passages."""
 
     stage: str
     features: tuple[FeatureValue, ...]
     bias: float
+    passage: Passage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +154,13 @@ def to_explanation(message: pb.Explanation) -> Explanation:
         )
         for each in message.features
     )
-    return Explanation(message.stage, tuple(features), message.bias)
+    passage = to_passage(message.passage) if message.HasField("passage") else None
+    return Explanation(message.stage, tuple(features), message.bias, passage)
+
+
+def to_passage(message: pb.Passage) -> Passage:
+    """A passage out of its message."""
+    return Passage(message.stage, message.start, message.end, message.text)
 
 
 def to_report(message: pb.StageReport) -> StageReport:

@@ -15,12 +15,13 @@ import pytest
 from cascade.config import STAGES
 from cascade.deadline import NEVER
 from cascade.stage import Explains, Stage, StageSpec
+from cascade.stages.bi_encoder import BiEncoder
 from cascade.stages.cross_encoder import CrossEncoder
 from cascade.stages.fixed import Fixed
 from cascade.stages.lambdamart import LambdaMart
 from cascade.stages.linear import Linear, LinearModel
 from features.batch import CandidateBatch, Query
-from features.columns import Column, Rows, keyword, number, text
+from features.columns import Column, Rows, keyword, number, text, vector
 from features.errors import NotReady
 from features.matrix import FeatureMatrix
 from features.registry import kinds
@@ -85,10 +86,38 @@ def write_cross_encoder(directory: Path) -> None:
     shutil.copytree(exported(), directory, dirs_exist_ok=True)
 
 
+@cache
+def exported_encoder() -> Path:
+    """The folder of a small random sentence encoder, exported once for all laws."""
+    from training.export import Gate, export
+    from training.export.testing import made_pairs, random_checkpoint, wordpiece
+
+    folder = Path(mkdtemp(prefix="sluice-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    pairs = made_pairs(WORDS, 10, 12, np.random.default_rng(6))
+    checkpoint, gate = random_checkpoint(wordpiece(WORDS)), Gate(tau=0.3, top_10=0.3)
+    export(checkpoint, folder / "stage", pairs, task="vector", variants=["int8"], gate=gate)
+    return folder / "stage"
+
+
+def write_bi_encoder(directory: Path) -> None:
+    """An int8 sentence encoder with calibrated scales."""
+    require("onnx")
+    shutil.copytree(exported_encoder(), directory, dirs_exist_ok=True)
+
+
 TABLE = {f"{query}-{row}": float(row % 3) for query in range(5) for row in range(9)}
 WEIGHTS = {"bm25": 1.5, "recency_days": -0.25}
 
 EXAMPLES = {
+    "bi_encoder": Example(BiEncoder(name="be", weights="made here", max_tokens=64), write_bi_encoder),
+    "bi_encoder, dot": Example(
+        BiEncoder(name="be", weights="made here", similarity="dot", query_prefix="red: ", cache_mb=0),
+        write_bi_encoder,
+    ),
+    "bi_encoder, vectors": Example(
+        BiEncoder(name="be", weights="made here", vectors="embedding"), write_bi_encoder
+    ),
     "cross_encoder": Example(CrossEncoder(name="ce", max_tokens=64, query_tokens=16), write_cross_encoder),
     "fixed": Example(Fixed(name="fixed", table=TABLE)),
     "lambdamart": Example(LambdaMart(name="lambdamart"), write_booster),
@@ -112,6 +141,7 @@ def make_batch(seed: int = 0) -> CandidateBatch:
         "body": text([" ".join(random.choice(WORDS, k)) or None for k in random.integers(0, 30, n)]),
         "tags": keyword([tuple(random.choice(WORDS, 1)) for _ in range(n)]),
         "price": number(random.normal(size=n)),
+        "embedding": vector(np.where(random.random((n, 1)) < 0.2, np.nan, random.normal(size=(n, 64)))),
     }
     queries = tuple(Query(" ".join(random.choice(WORDS, 2)), id=str(i)) for i in range(len(SIZES)))
     return CandidateBatch(queries, ids, np.concatenate([[0], np.cumsum(SIZES)]), columns)

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cascade.deadline import NEVER
-from cascade.stages.cross_encoder import CrossEncoder, CrossEncoderTraining
+from cascade.stages.cross_encoder import CrossEncoder
+from cascade.stages.cross_encoding.training import CrossEncoderTraining
 from features import columns
 from features.batch import CandidateBatch, Query
 from features.errors import InvalidConfig, InvalidInput, NotReady
@@ -15,6 +18,7 @@ from features.matrix import FeatureMatrix
 from tests.support import require
 from training import cross_encoder
 from training.dataset import StageData
+from training.lists import Draws, parted
 from training.trainers import Context
 
 TRAIN = CrossEncoderTraining(epochs=1, positives=1, negatives=3, learning_rate=2e-3, step_tokens=300)
@@ -73,8 +77,8 @@ def test_fine_tuning_learns_and_exports(tmp_path: Path) -> None:
     """After some passes over an easy rule, relevant candidates stand first; the same seed repeats."""
     require("torch")
     require("onnx")
+    from training.export.checkpoint import write_checkpoint
     from training.export.testing import random_checkpoint, wordpiece
-    from training.packed_bert import write_checkpoint
 
     words = ["red", "blue", "green", "black", "white", "brown", "thing"]
     start = tmp_path / "start"
@@ -95,6 +99,95 @@ def test_fine_tuning_learns_and_exports(tmp_path: Path) -> None:
     assert hits > 0.8
 
 
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a random checkpoint of four layers."""
+    require("torch")
+    require("onnx")
+    from training.export.testing import random_checkpoint, wordpiece
+    from training.packed_bert import write_checkpoint
+
+    words = ["red", "blue", "green", "black", "white", "brown", "thing"]
+    start: Path = tmp_path_factory.mktemp("tiny") / "start"
+    write_checkpoint(random_checkpoint(wordpiece(words), layers=4, hidden=32, positions=32), start)
+    return start
+
+
+def scores_file(path: Path, data: StageData, scores: np.ndarray) -> str:
+    """A teacher's file for all rows of a batch."""
+    owners = [data.batch.queries[query].id for query in data.batch.query_of_row.tolist()]
+    documents = data.batch.columns["title"].values
+    pairs = dict(zip(zip(owners, documents, strict=True), scores.tolist(), strict=True))
+    names = {"query_id": [q for q, _ in pairs], "document": [d for _, d in pairs]}
+    pq.write_table(pa.table(names | {"score": list(pairs.values())}), path)
+    return str(path)
+
+
+def test_a_student_is_distilled_from_scores_alone(tiny: Path, tmp_path: Path) -> None:
+    """Two of four layers, half the neurons, and only a teacher: the student ranks as the teacher does."""
+    data = echoes(200)
+    unlabelled = StageData(data.batch, data.matrix, np.zeros_like(data.labels), data.groups)
+    file = scores_file(tmp_path / "scores.parquet", data, 6 * data.labels - 3)
+    train = msgspec.structs.replace(
+        TRAIN,
+        epochs=6.0,
+        loss="margin_mse",
+        teacher=file,
+        teacher_weight=1.0,
+        layers=2,
+        inner=64,
+        held_out=0.1,
+    )
+    spec = CrossEncoder(
+        name="ce", fields=("title",), weights=str(tiny), max_tokens=16, query_tokens=4, train=train
+    )
+    (tmp_path / "out").mkdir()
+    told = cross_encoder.fit(spec, unlabelled, tmp_path / "out", Context())
+    assert told["student"] == {"num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64}
+    assert told["taught"] == 1.0
+    assert told["held_out_queries"] > 8
+    assert told["curve"][-1]["held_out_loss"] < told["curve"][0]["held_out_loss"] / 4
+    assert told["curve"][-1]["ndcg"] is None
+    test = echoes(60)
+    scores = spec.load(tmp_path / "out", ()).score(test.batch, test.matrix, NEVER).scores.reshape(60, -1)
+    assert (scores.argmax(1) == test.labels.reshape(60, -1).argmax(1)).mean() > 0.8
+
+
+def test_a_teacher_of_something_else_is_refused(tiny: Path, tmp_path: Path) -> None:
+    """Scores of other texts teach nothing, ranks have no margins, and a missing file is said at once."""
+    data = echoes(12)
+    file = scores_file(tmp_path / "scores.parquet", data, data.labels)
+    other = data_of([["x", "y"]] * 12, [[1, 0]] * 12, [f"q{at}" for at in range(12)])
+    spec = CrossEncoder(
+        name="ce", fields=("title",), weights=str(tiny), train=msgspec.structs.replace(TRAIN, teacher=file)
+    )
+    with pytest.raises(InvalidInput, match="knows no two candidates of any query"):
+        cross_encoder.taught(spec, other, ["x", "y"] * 12)
+    pq.write_table(pa.table({"query": ["a", "a"], "document": ["b", "c"], "rank": [1, 2]}), file)
+    margins = msgspec.structs.replace(spec.train, loss="margin_mse")
+    with pytest.raises(InvalidInput, match="has ranks alone"):
+        cross_encoder.taught(msgspec.structs.replace(spec, train=margins), data, [])
+    gone = msgspec.structs.replace(spec.train, teacher=str(tmp_path / "none.parquet"))
+    with pytest.raises(InvalidInput, match="no such file"):
+        cross_encoder.ready(msgspec.structs.replace(spec, train=gone))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"epochs": 1, "loss": "margin_mse"}, "needs a teacher's scores"),
+        ({"epochs": 1, "patience": 2, "held_out": 0.0}, "patience needs held-out queries"),
+        ({"layers": 2}, "has to be trained"),
+        ({"epochs": 1, "loss": "lambda"}, "Invalid enum value"),
+        ({"epochs": 1, "teacher_weight": 2.0}, "<= 1"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(table: dict[str, object], message: str) -> None:
+    """What could not be trained as declared is an error where it is declared."""
+    with pytest.raises(msgspec.ValidationError, match=message):
+        msgspec.convert(table, CrossEncoderTraining)
+
+
 def test_a_stage_without_relevant_candidates_cannot_learn(tmp_path: Path) -> None:
     """Nothing relevant is an error that says so, not a model of noise."""
     require("torch")
@@ -108,14 +201,51 @@ def test_a_stage_without_relevant_candidates_cannot_learn(tmp_path: Path) -> Non
 
 def test_lists_hold_the_relevant_and_the_wanted_number_of_others() -> None:
     """One relevant candidate with three others, gains 2^grade - 1; queries of one grade are left out."""
-    require("torch")
-    from training.lists import listed
-
     data = data_of([["a", "b", "c", "d", "e"], ["a", "b"]], [[0, 2, 0, 1, 0], [1, 1]], ["q", "r"])
-    lists = listed(data, ["a", "b", "c", "d", "e", "a", "b"], TRAIN)
+    lists = Draws(data, ["a", "b", "c", "d", "e", "a", "b"], TRAIN)(0)
     assert [one.query for one in lists] == ["q"]
     assert len(lists[0].documents) == 4
     assert sorted(lists[0].targets.tolist()) in ([0, 0, 0, 1], [0, 0, 0, 3])
+
+
+def test_each_epoch_draws_anew_unless_told_otherwise() -> None:
+    """Lists are a function of seed and epoch; with `redraw = false` all epochs have the first one's."""
+    data = echoes(20)
+    documents = [f"{row}" for row in range(len(data.labels))]
+    draws = Draws(data, documents, TRAIN)
+    drawn = [[one.documents for one in draws(epoch)] for epoch in (0, 1, 0)]
+    assert drawn[0] == drawn[2] != drawn[1]
+    same = Draws(data, documents, msgspec.structs.replace(TRAIN, redraw=False))
+    assert [one.documents for one in same(1)] == drawn[0]
+
+
+def test_lists_carry_what_the_teacher_says_of_their_documents() -> None:
+    """A drawn document has the score of its row; queries without labels are drawn if two have scores."""
+    data = data_of(
+        [["a", "b", "c"], ["d", "e", "f"], ["g", "h"]], [[1, 0, 0], [0] * 3, [0] * 2], ["q", "r", "s"]
+    )
+    documents = list("abcdefgh")
+    teacher = np.array([5, np.nan, 2, 1, 7, np.nan, 3, np.nan], np.float32)
+    lists = Draws(data, documents, TRAIN, teacher)(0)
+    assert [one.query for one in lists] == ["q", "r"]
+    for one in lists:
+        assert one.teacher is not None
+        rows = [documents.index(text) for text in one.documents]
+        np.testing.assert_array_equal(one.teacher, teacher[rows])
+    assert sorted(lists[1].documents) == ["d", "e"]
+    alone = Draws(data, documents, msgspec.structs.replace(TRAIN, teacher_weight=1.0), teacher)(0)
+    assert sorted(alone[0].documents) == ["a", "c"]
+
+
+def test_held_out_queries_share_no_group_with_the_others() -> None:
+    """Groups stay whole, about the declared share is held out, and few queries are all learned from."""
+    data = echoes(200)
+    grouped = StageData(data.batch, data.matrix, data.labels, np.arange(200) // 5)
+    learn, held = parted(grouped, msgspec.structs.replace(TRAIN, held_out=0.1), 7)
+    assert 10 <= len(held) <= 30
+    assert len(learn) + len(held) == 200
+    assert not set(grouped.groups[learn].tolist()) & set(grouped.groups[held].tolist())
+    assert len(parted(echoes(20), TRAIN, 7)[1]) == 0
 
 
 @pytest.mark.parametrize("query", ["red", "red blue green black white brown thing red blue"])
@@ -125,14 +255,20 @@ def test_training_reads_the_pairs_that_serving_reads(query: str, document: str) 
     require("torch")
     from tokenizers import Tokenizer
 
-    from training.export.run import pairing
+    from features.transformer.tokens import Pairing, TokenCache
+    from features.transformer.wordpiece import WordPieces
+    from training.export.layouts import layout_of
     from training.export.testing import wordpiece
-    from training.fine_tune import List, Tuning, encode
+    from training.tuning.batches import List, Texts
 
     source = wordpiece(["red", "blue", "green", "black", "white", "brown", "thing"])
+    layout = layout_of(source)
     one = List(query, (document,), np.ones(1, np.float32))
-    tuning = Tuning(max_tokens=12, query_tokens=4)
-    ((((ids, segment),), _),) = encode([one], Tokenizer.from_str(source), tuning)
-    served = pairing(source, 12, 4).pairs(query, [document])[0][0]
-    assert ids == served.ids.tolist()
-    assert segment == served.second
+    texts = Texts(Tokenizer.from_str(source), layout, 12, 4)
+    texts.learn([one])
+    (pair,) = texts.pairs(one)
+    serving = Pairing(WordPieces.load(source.encode()), layout, 12, 4, TokenCache(1_000_000))
+    served = serving.pairs(query, [document])[0][0]
+    assert pair.ids.tolist() == served.ids.tolist()
+    assert pair.second == served.second
+    assert texts.size(one) == len(served)

@@ -147,7 +147,7 @@ def test_a_stage_that_learns_nothing_scores_everything(
     """What does not look at labels is fitted once and scores all rows with that."""
     found = MemoryTrainer(learns=False)
     monkeypatch.setattr(fitting, "trainer_of", lambda spec: found)
-    scores, scored = out_of_fold(Memory(name="one"), data_of(many), Context(), one_fold=True)
+    scores, scored = out_of_fold(Memory(name="one"), data_of(many), Context(), np.ones(60, bool))
     assert scored.all()
     assert len(found.given) == 1
     assert (scores != NEVER_SEEN).all()

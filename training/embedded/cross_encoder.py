@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from training.embedded.mine import Mining, mine
 from training.embedded.pairs import Pair
 from training.export import Report, export, read_checkpoint
-from training.fine_tune import List, Tuning, fine_tune
-from training.packed_bert import as_checkpoint, model_of, tokenizer_of, write_checkpoint
+from training.export.checkpoint import write_checkpoint
+from training.fine_tune import Hooks, List, Tuning, fine_tune
+from training.packed_bert import as_checkpoint, model_of, tokenizer_of
 from training.progress import Track, quiet
 
 TUNING = Tuning(epochs=0.4, learning_rate=5e-5, max_tokens=128, query_tokens=32, threads=1)
@@ -29,7 +30,8 @@ def make_cross_encoder(
     lists = mine(pairs, vectors, Mining())
     source = read_checkpoint(start)
     model = model_of(source)
-    fine_tune(model, lists, tokenizer_of(source), TUNING, track, "embedded cross-encoder")
+    hooks = Hooks(track=track, description="embedded cross-encoder")
+    fine_tune(model, lists, tokenizer_of(source), TUNING, hooks)
     tuned = as_checkpoint(model, source)
     write_checkpoint(tuned, checkpoint)
     return export(tuned, out, calibration(lists))

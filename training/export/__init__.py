@@ -11,13 +11,15 @@ or a `Checkpoint` in memory: `Checkpoint(config, tensors, tokenizer)` with numpy
 (query, document) texts, best with several of a query's real candidates each: scales are calibrated on one
 part of them and parity is judged on another.
 
-Heads: `BertForSequenceClassification` with one label (pooler, tanh, `classifier`), or, with `"pooler": false`
-in config.json, a plain `classifier` on the classification token. A further family is a further class beside
-`training/export/bert.py`, a line in `FAMILIES` and its way of making pairs.
+`task="vector"` exports a sentence encoder instead, whose texts stand alone.
+
+Families with a packed graph are those of `training/export/families`, a small adapter each. Every other
+architecture that transformers knows is exported as torch has it (`training/export/plain.py`).
 """
 
 from training.export.checkpoint import Checkpoint, read_checkpoint
 from training.export.exporter import Report, export
+from training.export.judging import Judged
 from training.export.parity import Gate, Parity
 
-__all__ = ["Checkpoint", "Gate", "Parity", "Report", "export", "read_checkpoint"]
+__all__ = ["Checkpoint", "Gate", "Judged", "Parity", "Report", "export", "read_checkpoint"]

@@ -1,4 +1,4 @@
-"""How far a variant of a model strays from full precision, on real pairs."""
+"""How far a variant of a model strays from full precision, on real pairs, and what that costs in nDCG@10."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
         spread: the standard deviation of the float32 scores, to read deviations against.
         tau: Kendall's tau-b of a query's candidates, the mean over queries.
         top_10: share of the float32 top 10 that is in the variant's, the mean over queries.
+        ndcg_10: of the variant's order, and ndcg_10_lost: by how much it is below the reference's; None where
+            nothing was judged.
     """
 
     bytes: int
@@ -32,17 +34,31 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
     spread: float
     tau: float
     top_10: float
+    ndcg_10: float | None = None
+    ndcg_10_lost: float | None = None
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a variant may lose before it is refused."""
+    """What a variant may lose before it is refused.
+
+    Attributes:
+        tau, top_10: the least that may be left of the reference's order.
+        ndcg_10_lost: the most nDCG@10 that may be lost where pairs are judged: a difference of .003 is a
+            tenth of what a stage has to bring, and below what another training seed changes.
+    """
 
     tau: float = 0.85
     top_10: float = 0.85
+    ndcg_10_lost: float = 0.003
 
     def passes(self, parity: Parity) -> bool:
         """Whether the variant may ship; NaN never does."""
-        return parity.tau >= self.tau and parity.top_10 >= self.top_10
+        lost = 0.0 if parity.ndcg_10_lost is None else parity.ndcg_10_lost
+        return parity.tau >= self.tau and parity.top_10 >= self.top_10 and lost <= self.ndcg_10_lost
+
+    def describe(self) -> str:
+        """The limits in words."""
+        return f"tau {self.tau}, top 10 {self.top_10} and at most {self.ndcg_10_lost} nDCG@10 lost"
 
 
 @dataclass(frozen=True, slots=True)

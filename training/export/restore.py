@@ -15,10 +15,14 @@ from onnx import numpy_helper
 
 from features.columns import Floats
 from features.errors import InvalidInput
-from features.transformer.model import MODEL, TOKENIZER
+from features.transformer.model import MODEL, NOTES, TOKENIZER, read_notes
 from training.export.checkpoint import Checkpoint
+from training.export.families.attention import HEADS
 
 Arrays = Mapping[str, NDArray[Any]]
+TRAINED = "bert"
+HEAD = ("classifier.weight", "classifier.bias")
+"""What a sentence encoder has none of."""
 SKIPPED = ("classifier.weight", ".spilled.weight")
 """What stands for itself, and rows that stand in the whole product too."""
 JOINED = {"qkv": ("query", "key", "value"), "kv": ("key", "value")}
@@ -28,14 +32,18 @@ def restore(directory: Path) -> Checkpoint:
     """The checkpoint behind the `model.onnx` of a stage's directory.
 
     Raises:
-        InvalidInput: if the graph was not written by `training.export`.
+        InvalidInput: if the graph was not written by `training.export`, or is of another family than BERT.
     """
+    family = read_notes(directory).family if (directory / NOTES).is_file() else TRAINED
+    if family != TRAINED:
+        message = f"is an exported {family} model, of which only {TRAINED} comes back; name its checkpoint"
+        raise InvalidInput(message, path=str(directory))
     model = onnx.load(directory / MODEL)
     arrays = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-    if "words" not in arrays or "classifier.weight" not in arrays:
+    if "words" not in arrays or "positions" not in arrays:
         raise InvalidInput("is not a packed graph of this project", path=str(directory / MODEL))
     tensors = {f"bert.{name}": tensor for name, tensor in body(arrays).items()}
-    tensors |= {name: arrays[name] for name in ("classifier.weight", "classifier.bias")}
+    tensors |= {name: arrays[name] for name in HEAD if name in arrays}
     tokenizer = (directory / TOKENIZER).read_text(encoding="utf-8")
     return Checkpoint(config_of(model, arrays), tensors, tokenizer)
 
@@ -52,7 +60,21 @@ def body(arrays: Arrays) -> dict[str, Floats]:
             tensors[name] = array
         elif name.endswith(".weight") and not name.endswith(SKIPPED):
             tensors |= layer(arrays, name.removesuffix(".weight"))
+        elif name.endswith(".key.heads"):
+            tensors |= apart(arrays, name.removesuffix(".key.heads"))
     return tensors
+
+
+def apart(arrays: Arrays, at: str) -> dict[str, Floats]:
+    """Keys and values that stand a head each; the keys' bias cancelled, so that any does."""
+    key, value = arrays[f"{at}.key.heads"], arrays[f"{at}.value.heads"]
+    wide = key.shape[2]
+    return {
+        f"{at}.key.weight": key.reshape(wide, wide),
+        f"{at}.key.bias": np.zeros(wide, np.float32),
+        f"{at}.value.weight": np.ascontiguousarray(value.transpose(0, 2, 1)).reshape(wide, wide),
+        f"{at}.value.bias": arrays[f"{at}.value.bias"],
+    }
 
 
 def words(arrays: Arrays) -> Floats:
@@ -80,7 +102,8 @@ def layer(arrays: Arrays, name: str) -> dict[str, Floats]:
 def config_of(model: Any, arrays: Arrays) -> dict[str, Any]:
     """config.json as far as the graph tells it."""
     nodes = {node.op_type: node for node in model.graph.node}
-    heads = attribute(nodes["MultiHeadAttention"], "num_heads")
+    fused = nodes.get("MultiHeadAttention")
+    heads = len(arrays[HEADS]) if fused is None else attribute(fused, "num_heads")
     norms = {name for name in arrays if name.endswith(".output.LayerNorm.weight")}
     layers = 1 + max(int(name.split(".")[2]) for name in norms)
     vocabulary, hidden = arrays["words"].shape

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 
 from features.columns import Floats, Rows
-from features.errors import InvalidInput
 from features.transformer.packed import Pair, feed, micro_batches
 from features.transformer.session import SessionSettings, create
 from features.transformer.tokens import Pairing, TokenCache
 from features.transformer.wordpiece import WordPieces
-from training.export.checkpoint import TOKENIZER
+from training.export.layouts import layout_of
 
 BATCH_TOKENS = 384
 CACHE_BYTES = 64_000_000
@@ -21,19 +20,12 @@ def pairing(tokenizer: str, max_tokens: int, query_tokens: int) -> Pairing:
     """The same making of pairs that the stage does.
 
     Raises:
-        InvalidInput: if the tokenizer has no [CLS] or [SEP].
+        InvalidInput: if the tokenizer says nothing of pairs.
     """
     pieces = WordPieces.load(tokenizer.encode())
-    first, last = special(pieces, "[CLS]"), special(pieces, "[SEP]")
-    return Pairing(pieces, first, last, max_tokens, query_tokens, TokenCache(CACHE_BYTES))
-
-
-def special(pieces: WordPieces, token: str) -> int:
-    """The id of a special token."""
-    found = pieces.id_of(token)
-    if found is None:
-        raise InvalidInput(f"has no {token}, which a BERT pair is made with", path=TOKENIZER)
-    return found
+    layout = layout_of(tokenizer)
+    room = min(query_tokens, max_tokens - layout.special - 1)
+    return Pairing(pieces, layout, max_tokens, room, TokenCache(CACHE_BYTES))
 
 
 def tokenise(texts: Pairing, pairs: Sequence[tuple[str, str]]) -> list[Pair]:
@@ -42,8 +34,8 @@ def tokenise(texts: Pairing, pairs: Sequence[tuple[str, str]]) -> list[Pair]:
 
 
 def open_model(model: Any) -> Any:
-    """A session of a model in memory."""
-    return create(model.SerializeToString(), SessionSettings())
+    """A session of a model in memory, on all cores: batches come one after the other."""
+    return create(model.SerializeToString(), SessionSettings(threads=0))
 
 
 def batches(pairs: Sequence[Pair]) -> Iterator[Rows]:

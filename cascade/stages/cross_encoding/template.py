@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from string import Formatter
 
+from features.batch import CandidateBatch
+from features.columns import Kind
+
 JOINER = ". "
 
 Part = tuple[str, str | None]
@@ -36,3 +39,10 @@ def render(parts: Sequence[Part], fields: Sequence[str], values: Sequence[str | 
     if not parts:
         return JOINER.join(value for value in present.values() if value)
     return "".join(literal + present.get(field or "", "") for literal, field in parts)
+
+
+def documents(batch: CandidateBatch, fields: Sequence[str], template: str) -> list[str]:
+    """The text that a model reads of every candidate; empty where there is none."""
+    parts = parse_template(template, fields) if template else ()
+    columns = [batch.column(name, Kind.TEXT).values for name in fields]
+    return [render(parts, fields, values) for values in zip(*columns, strict=True)]

@@ -1,11 +1,14 @@
 """The cross-encoder stage on a small random BERT that the packed exporter wrote."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,41 +16,30 @@ from hypothesis import strategies as st
 
 from cascade.deadline import NEVER, Deadline
 from cascade.stage import StageResult
-from cascade.stages.cross_encoder import NO_SCORE, NO_TEXT, CrossEncoder, LoadedCrossEncoder
+from cascade.stages.cross_encoder import CrossEncoder, LoadedCrossEncoder, assemble
 from cascade.stages.cross_encoding.embedded import embedded_model
+from cascade.stages.cross_encoding.run import FAILED, NO_SCORE, NO_TEXT, NO_WORD
 from cascade.stages.cross_encoding.template import parse_template, render
 from features.batch import CandidateBatch, Query, single
 from features.columns import number, text
 from features.errors import Corrupt, InvalidConfig, NotReady
 from features.matrix import FeatureMatrix
 from features.registry import parse
+from features.transformer.layout import bert_layout
 from features.transformer.packed import Pair, micro_batches, width
-from features.transformer.session import Sessions, SessionSettings
+from features.transformer.scheduler import AHEAD
+from features.transformer.session import Sessions, SessionSettings, cores
 from features.transformer.tokens import CHARACTERS_A_TOKEN, OVERHEAD, Pairing, Text, TokenCache
 from features.transformer.wordpiece import WordPieces
-from training.export import Checkpoint, Gate, export
-from training.export.bert import INPUTS, Bert
+from training.export import Checkpoint
+from training.export.families import INPUTS
+from training.export.families.bert import Bert
 from training.export.linear import Dynamic, Float
 from training.export.run import open_model, scores
-from training.export.testing import made_pairs, made_words, random_checkpoint, wordpiece
+from training.export.testing import made_pairs, made_words
 
 WORDS = made_words(300, np.random.default_rng(5))
 QUERY = " ".join(WORDS[:4])
-
-
-@pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    """Two layers, 64 wide."""
-    return random_checkpoint(wordpiece(WORDS))
-
-
-@pytest.fixture(scope="module")
-def directory(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The exported model, with calibrated int8."""
-    out = tmp_path_factory.mktemp("model") / "stage"
-    pairs = made_pairs(WORDS, 10, 12, np.random.default_rng(6))
-    export(checkpoint, out, pairs, variants=["int8"], gate=Gate(tau=0.3, top_10=0.3))
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +72,30 @@ def scored(
     return stage.score(batch, matrix_of(batch), deadline)
 
 
-class Clock:
-    """A clock that moves on by a second whenever it is read."""
+class Watched:
+    """A session that a test hears of before every run; what it raises is the session's error."""
 
-    def __init__(self) -> None:
-        self.time = 0.0
+    def __init__(self, session: Any, hear: Callable[[Any], None]) -> None:
+        self.session, self.hear = session, hear
 
-    def __call__(self) -> float:
-        self.time += 1.0
-        return self.time
+    def run(self, outputs: Sequence[str], inputs: Any) -> Any:
+        """As the session does."""
+        self.hear(inputs)
+        return self.session.run(outputs, inputs)
+
+    def get_session_options(self) -> Any:
+        """Those of a session on one thread: a single worker where the process has one core."""
+        return self.session.get_session_options()
+
+
+def with_session(stage: LoadedCrossEncoder, session: Any, **spec: Any) -> LoadedCrossEncoder:
+    """The stage on another session, with other keys."""
+    return assemble(msgspec.structs.replace(stage.spec, **spec), replace(stage.model, session=session))
+
+
+def watched(stage: LoadedCrossEncoder, hear: Callable[[Any], None], **spec: Any) -> LoadedCrossEncoder:
+    """The stage on a session that a test hears of."""
+    return with_session(stage, Watched(stage.model.session, hear), **spec)
 
 
 def test_a_pair_scores_the_same_in_any_company(stage: LoadedCrossEncoder) -> None:
@@ -104,10 +111,27 @@ def test_a_pair_scores_the_same_in_any_company(stage: LoadedCrossEncoder) -> Non
         np.testing.assert_array_equal(found, alone[some])
 
 
+def test_a_pair_scores_the_same_among_requests_at_once(stage: LoadedCrossEncoder) -> None:
+    """Requests that share micro-batches get the bits that each gets alone, whatever the company."""
+    bodies = documents(80, 9)
+    queries = [" ".join(WORDS[i : i + 3]) for i in range(3)]
+    alone = {query: scored(stage, bodies, query).scores for query in queries}
+
+    def ask(turn: int) -> None:
+        random = np.random.default_rng(turn)
+        query, some = queries[turn % 3], random.permutation(80)[: random.integers(1, 30)]
+        deadline = Deadline.after(1e6) if turn % 2 else NEVER
+        found = scored(stage, [bodies[row] for row in some], query, deadline).scores
+        np.testing.assert_array_equal(found, alone[query][some])
+
+    with ThreadPoolExecutor(6) as clients:
+        assert len(list(clients.map(ask, range(100)))) == 100
+
+
 def test_dynamic_scales_do_depend_on_company(checkpoint: Checkpoint, stage: LoadedCrossEncoder) -> None:
     """What calibration is for: with scales of the batch the same comparison fails."""
     model = Bert(checkpoint).write(Dynamic()).model(INPUTS, {"score": ("B",)})
-    dynamic = LoadedCrossEncoder(stage.spec, stage.notes, open_model(model), stage.pairing)
+    dynamic = with_session(stage, open_model(model))
     bodies = documents(20)
     alone = np.array([scored(dynamic, [body]).scores[0] for body in bodies])
     assert (scored(dynamic, bodies).scores != alone).any()
@@ -119,8 +143,7 @@ def test_threads_and_budgets_change_nothing(directory: Path, stage: LoadedCrossE
     expected = scored(stage, bodies).scores
     for threads, budget in ((1, 64), (2, 1000)):
         session = Sessions(SessionSettings(threads=threads)).load(directory / "model.onnx")
-        spec = CrossEncoder(name="ce", max_tokens=128, query_tokens=16, batch_tokens=budget)
-        other = LoadedCrossEncoder(spec, stage.notes, session, stage.pairing)
+        other = with_session(stage, session, batch_tokens=budget)
         np.testing.assert_array_equal(scored(other, bodies).scores, expected)
 
 
@@ -172,12 +195,20 @@ def test_no_candidates(stage: LoadedCrossEncoder) -> None:
 
 
 def test_odd_texts_are_scored(stage: LoadedCrossEncoder) -> None:
-    """Unknown tokens only, control characters, and lone surrogates are read as well as they can be."""
+    """Control characters and lone surrogates are read as well as they can be; of a text in which the model
+    knows nothing, the outcome says so."""
     result = scored(
-        stage, ["漢字 漢字 漢字", f"\x07{WORDS[3]}\x00 {WORDS[4]}\x1b", "\ud800 " + WORDS[5], "q" * 500]
+        stage,
+        [
+            "漢字 漢字 漢字",
+            f"\x07{WORDS[3]}\x00 {WORDS[4]}\x1b",
+            "\ud800 " + WORDS[5],
+            "q" * 500,
+            WORDS[1] + " 漢",
+        ],
     )
-    assert np.isfinite(result.scores).all()
-    assert not result.outcomes
+    assert np.isfinite(result.scores).tolist() == [False, True, True, False, True]
+    assert result.outcomes == {0: NO_WORD, 3: NO_WORD}
     assert result.scores[1] == scored(stage, [f"{WORDS[3]} {WORDS[4]}"]).scores[0]
 
 
@@ -210,25 +241,59 @@ def test_a_long_query_leaves_room(stage: LoadedCrossEncoder) -> None:
 
 
 def test_time_runs_out_best_first(stage: LoadedCrossEncoder) -> None:
-    """What was scored before the deadline is the first windows, to the bit; the rest has no score."""
+    """What was scored before the deadline is the best part, to the bit; the rest has no score."""
+    time = [0.0]
+
+    def hear(_: object) -> None:
+        time[0] += 1.0
+
     bodies = documents(200, 5)
     everything = scored(stage, bodies).scores
-    result = scored(stage, bodies, deadline=Deadline(30.0, Clock()))
+    deadline = Deadline(8.5, lambda: time[0])
+    result = scored(watched(stage, hear), bodies, deadline=deadline)
     done = np.isfinite(result.scores)
     assert result.late
-    assert 32 <= done.sum() < 200
-    assert done[:32].all()
-    assert not done[np.flatnonzero(done).max() // 32 * 32 + 32 :].any()
+    assert 8 <= done.sum() < 200
+    assert not done[np.flatnonzero(~done).min() + AHEAD + 32 :].any()
     assert not result.outcomes
     np.testing.assert_array_equal(result.scores[done], everything[done])
 
 
 def test_no_time_at_all(stage: LoadedCrossEncoder) -> None:
-    """A deadline that has passed scores nothing."""
-    result = scored(stage, documents(5), deadline=Deadline(0.0, Clock()))
-    assert result.late
-    assert np.isnan(result.scores).all()
-    assert result.tokens == 0
+    """A deadline that has passed, or a caller who has gone, scores nothing."""
+    for deadline in (Deadline(0.0, lambda: 1.0), Deadline(cancelled=lambda: True)):
+        result = scored(stage, documents(5), deadline=deadline)
+        assert result.late
+        assert np.isnan(result.scores).all()
+        assert result.tokens == 0
+
+
+def test_a_caller_who_goes_ends_the_work(stage: LoadedCrossEncoder) -> None:
+    """Between two micro-batches, not at the end."""
+    runs: list[object] = []
+    gone = Deadline(cancelled=lambda: len(runs) >= 3)
+    assert scored(watched(stage, runs.append), documents(300), deadline=gone).late
+    assert len(runs) <= 3 + cores()
+
+
+def test_a_session_that_fails(stage: LoadedCrossEncoder) -> None:
+    """One that fails on everything fails the stage; one that fails on a text costs that text alone."""
+
+    def closed(_: object) -> None:
+        raise RuntimeError("closed")
+
+    def picky(inputs: Any) -> None:
+        if bad in inputs["ids"]:
+            raise RuntimeError("this token")
+
+    with pytest.raises(RuntimeError, match="closed"):
+        scored(watched(stage, closed), documents(20))
+    bad = stage.pairing.encode([WORDS[9]])[0].ids[0]
+    bodies = [WORDS[8], WORDS[9], WORDS[10]]
+    result = scored(watched(stage, picky), bodies)
+    assert result.outcomes == {1: FAILED}
+    assert not result.late
+    np.testing.assert_array_equal(result.scores[[0, 2]], scored(stage, [bodies[0], bodies[2]]).scores)
 
 
 def test_a_model_that_yields_nan(checkpoint: Checkpoint, stage: LoadedCrossEncoder) -> None:
@@ -240,8 +305,7 @@ def test_a_model_that_yields_nan(checkpoint: Checkpoint, stage: LoadedCrossEncod
     tensors["bert.embeddings.word_embeddings.weight"] = words
     model = Bert(replace(checkpoint, tensors=tensors)).write(Float(), False)
     session = open_model(model.model(INPUTS, {"score": ("B",)}))
-    broken = LoadedCrossEncoder(stage.spec, stage.notes, session, stage.pairing)
-    result = scored(broken, [WORDS[8], WORDS[9], WORDS[10]])
+    result = scored(with_session(stage, session), [WORDS[8], WORDS[9], WORDS[10]])
     assert result.outcomes == {1: NO_SCORE}
     assert np.isnan(result.scores).tolist() == [False, True, False]
 
@@ -392,7 +456,7 @@ class Recording:
 def test_only_a_bounded_beginning_is_tokenised(checkpoint: Checkpoint) -> None:
     """A million characters cost what the first `CHARACTERS_A_TOKEN` a token cost."""
     tokenizer = Recording(checkpoint)
-    pairing = Pairing(tokenizer, 2, 3, 64, 16, TokenCache(0))  # type: ignore[arg-type]
+    pairing = Pairing(tokenizer, bert_layout(2, 3), 64, 16, TokenCache(0))  # type: ignore[arg-type]
     pairs, cut, _ = pairing.pairs("q", ["word " * 200_000])
     assert (len(pairs[0]), cut) == (64, 1)
     assert max(len(text) for text in tokenizer.seen) == 64 * CHARACTERS_A_TOKEN
@@ -401,7 +465,7 @@ def test_only_a_bounded_beginning_is_tokenised(checkpoint: Checkpoint) -> None:
 def test_documents_are_tokenised_once(checkpoint: Checkpoint) -> None:
     """A text that was seen, even twice in one batch, is not tokenised again."""
     tokenizer = Recording(checkpoint)
-    pairing = Pairing(tokenizer, 2, 3, 64, 16, TokenCache(10_000_000))  # type: ignore[arg-type]
+    pairing = Pairing(tokenizer, bert_layout(2, 3), 64, 16, TokenCache(10_000_000))  # type: ignore[arg-type]
     pairing.pairs("q", ["one", "two", "one"])
     pairing.pairs("q", ["two", "three"])
     assert [text for text in tokenizer.seen if text != "q"] == ["one", "two", "three"]
@@ -411,7 +475,7 @@ def test_documents_are_tokenised_once(checkpoint: Checkpoint) -> None:
 @given(st.integers(0, 90), st.integers(0, 90))
 def test_pairs_never_outgrow_their_room(query: int, document: int) -> None:
     """The pair fits, the query keeps its room, and nothing is cut where both fit."""
-    pairing = Pairing(None, 2, 3, 64, 16, TokenCache(0))  # type: ignore[arg-type]
+    pairing = Pairing(None, bert_layout(2, 3), 64, 16, TokenCache(0))  # type: ignore[arg-type]
     asked, read = (Text(np.full(n, 9, np.int32), False) for n in (query, document))
     pair, cut, short = pairing.pair(asked, read)
     assert len(pair) == min(64, query + document + 3)

@@ -13,7 +13,8 @@ from features.errors import InvalidInput
 from features.transformer.packed import Pair
 from tests.support import require
 from training.export import Checkpoint
-from training.export.bert import INPUTS, Bert, read_shape
+from training.export.families import INPUTS, writer_of
+from training.export.families.bert import Bert
 from training.export.linear import Dynamic, Float, Linear
 from training.export.run import open_model, pairing, scores, tokenise
 
@@ -134,7 +135,7 @@ def test_quantised_stays_near(checkpoint: Checkpoint, pairs: Texts, linear: Line
 @pytest.mark.parametrize(
     ("change", "path"),
     [
-        ({"model_type": "roberta"}, "model_type"),
+        ({"model_type": "deberta-v2"}, "model_type"),
         ({"hidden_act": "relu"}, "hidden_act"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type"),
         ({"id2label": {"0": "no", "1": "yes"}}, "id2label"),
@@ -145,14 +146,14 @@ def test_quantised_stays_near(checkpoint: Checkpoint, pairs: Texts, linear: Line
 def test_wrong_configurations_are_named(checkpoint: Checkpoint, change: dict[str, Any], path: str) -> None:
     """What cannot be exported is refused by the key of config.json that says so."""
     with pytest.raises(InvalidInput) as error:
-        read_shape({**checkpoint.config, **change})
+        writer_of(replace(checkpoint, config={**checkpoint.config, **change}))
     assert path in error.value.path
 
 
 def test_a_missing_key_is_named(checkpoint: Checkpoint) -> None:
     """A configuration without a size is refused by its name."""
     with pytest.raises(InvalidInput, match="num_hidden_layers"):
-        read_shape({key: value for key, value in checkpoint.config.items() if key != "num_hidden_layers"})
+        Bert.read_shape({k: value for k, value in checkpoint.config.items() if k != "num_hidden_layers"})
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from scipy.stats import spearmanr
 
 from features.errors import InvalidInput
 from training.export import Checkpoint, export
-from training.export.bert import INPUTS, Bert
+from training.export.families import INPUTS
+from training.export.families.bert import Bert
 from training.export.linear import Float
 from training.export.restore import restore
 from training.export.run import open_model, pairing, scores, tokenise

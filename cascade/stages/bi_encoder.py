@@ -1,0 +1,247 @@
+"""The `bi_encoder` stage: how near a candidate's vector is to the query's.
+
+Query and document are encoded apart, so that a document's vector can be kept, made before, or sent along:
+then a candidate costs a dot product. Candidates come best first and are encoded a window at a time, so that
+what is done when time runs out is the best part.
+
+Sentence-BERT: Reimers and Gurevych 2019, "Sentence Embeddings using Siamese BERT-Networks".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import msgspec
+import numpy as np
+
+from cascade.deadline import Deadline
+from cascade.stage import StageResult, StageSpec
+from cascade.stages.bi_encoding.training import BiEncoderTraining
+from cascade.stages.cross_encoding.run import count
+from cascade.stages.cross_encoding.template import documents, parse_template
+from features.batch import CandidateBatch
+from features.columns import Floats, Input, Kind, Rows
+from features.errors import InvalidInput
+from features.matrix import FeatureMatrix
+from features.transformer.encoder import Encoded, Reading, SentenceEncoder, load_sentence_encoder
+from features.transformer.session import SESSIONS, Sessions
+from features.transformer.table import VectorTable, load_table
+from features.vectors import cosines, dots
+
+CHUNK = 20_000
+"""Candidates whose vectors are in memory together."""
+NO_TEXT = "no text"
+NO_VECTOR = "no vector"
+NO_SCORE = "the model gave no finite vector"
+NO_QUERY = "the query has no text"
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class BiEncoder(StageSpec, frozen=True, kw_only=True):
+    """A sentence encoder over text fields.
+
+    Attributes:
+        weights: the directory of an exported encoder, or of the checkpoint that training starts from.
+        fields: the text columns that make the document.
+        template: how, such as `"{title}. {body}"`; without one, those that are there joined with ". ".
+        query_prefix, document_prefix: stand before the texts, as models of the E5 family ask for.
+        vectors: a vector column of the candidates' own vectors, to be read in place of their texts.
+        table: a file that `sluice encode` made: vectors of known documents, which training copies.
+        similarity: `cosine`, or `dot` for models that were trained so.
+        max_tokens: of a text, prefix and special tokens included; more is cut and reported.
+        batch_tokens: of a micro-batch; between 192 and 768 fits processor caches.
+        cache_mb: for vectors, by content.
+        train: how training goes on from the weights.
+    """
+
+    kind: ClassVar[str] = "bi_encoder"
+    tolerance: ClassVar[float] = 0.02
+    """Of another machine: its sums round differently, and a value may fall on the next int8 step. On one
+    machine calibrated int8 gives the same bits in any batch."""
+
+    weights: str
+    fields: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("title", "body")
+    template: str = ""
+    query_prefix: str = ""
+    document_prefix: str = ""
+    vectors: str = ""
+    table: str = ""
+    similarity: Literal["cosine", "dot"] = "cosine"
+    max_tokens: Annotated[int, msgspec.Meta(ge=8, le=8192)] = 256
+    batch_tokens: Positive = 512
+    cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 256
+    train: BiEncoderTraining = BiEncoderTraining()
+
+    def __post_init__(self) -> None:
+        if self.template:
+            parse_template(self.template, self.fields)
+        if self.vectors and self.table:
+            raise ValueError("vectors come either from a column or from a table")
+        if self.train.epochs and (self.vectors or self.table):
+            raise ValueError(
+                "training changes the encoder, so that vectors made before do not fit it; train first, then"
+                " name the trained model in weights and leave train.epochs at 0"
+            )
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Its text fields, or the column of vectors."""
+        if self.vectors:
+            return (Input(self.vectors, Kind.VECTOR),)
+        return tuple(Input(name, Kind.TEXT) for name in self.fields)
+
+    @property
+    def reading(self) -> Reading:
+        """How the encoder reads."""
+        return Reading(
+            self.max_tokens, self.batch_tokens, self.cache_mb * 1_000_000, self.similarity == "cosine"
+        )
+
+    def documents(self, batch: CandidateBatch) -> list[str]:
+        """The text that the model reads of every candidate, without the prefix; empty where there is none."""
+        return documents(batch, self.fields, self.template)
+
+    def load(self, directory: Path, features: tuple[str, ...]) -> "LoadedBiEncoder":  # noqa: ARG002
+        """The stage from model.onnx, tokenizer.json and model.json, and from the table if there is one.
+
+        Raises:
+            NotReady: if a file is missing or does not fit the others.
+            Corrupt: if model.onnx is not the one that model.json was written for, or the table is broken.
+        """
+        return load_bi_encoder(self, directory, SESSIONS)
+
+
+def load_bi_encoder(spec: BiEncoder, directory: Path, sessions: Sessions) -> "LoadedBiEncoder":
+    """The stage from a model directory."""
+    encoder = load_sentence_encoder(directory, spec.reading, sessions)
+    return LoadedBiEncoder(spec, encoder, load_table(directory, encoder.dimension))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedBiEncoder:
+    """A bi-encoder that is ready. With calibrated int8 (`notes.independent`) a score is the same to the bit
+    in any company."""
+
+    spec: BiEncoder
+    encoder: SentenceEncoder
+    table: VectorTable | None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """No matrix column: it reads texts or vectors."""
+        return ()
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """Its text fields, or the column of vectors."""
+        return self.spec.inputs
+
+    def score(self, batch: CandidateBatch, matrix: FeatureMatrix, deadline: Deadline) -> StageResult:  # noqa: ARG002
+        """Cosines or dot products, `float32[n]`; NaN with an outcome where there is no text or vector."""
+        if not len(batch):
+            return StageResult(np.empty(0, np.float32))
+        run = Run(self, batch)
+        run.late = deadline.expired or not run.read(deadline)
+        return run.result()
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One batch on its way: queries first, then documents."""
+
+    stage: LoadedBiEncoder
+    batch: CandidateBatch
+    outcomes: dict[int, str] = field(default_factory=dict)
+    late: bool = False
+    tokens: int = 0
+    queue_s: float = 0.0
+    cut: int = 0
+    cut_queries: int = 0
+    scores: Floats = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scores = np.full(len(self.batch), np.nan, np.float32)
+
+    def read(self, deadline: Deadline) -> bool:
+        """Score every row; False if the deadline passed before the last of them."""
+        spec = self.stage.spec
+        texts = [query.text for query in self.batch.queries]
+        asked = self.stage.encoder.encoded(texts, spec.query_prefix, limit=deadline)
+        self.add(asked)
+        self.cut_queries = int(asked.cut.sum())
+        if asked.late:
+            return False
+        if spec.vectors:
+            rows = np.arange(len(self.batch))
+            self.place(rows, self.sent(), asked.vectors, dict.fromkeys(rows.tolist(), NO_VECTOR))
+            return True
+        texts = spec.documents(self.batch)
+        return all(self.part(start, texts, asked.vectors, deadline) for start in range(0, len(texts), CHUNK))
+
+    def sent(self) -> Floats:
+        """float32[n, d]: the candidates' own vectors.
+
+        Raises:
+            InvalidInput: if they are of another dimension than the query's.
+        """
+        name, dimension = self.stage.spec.vectors, self.stage.encoder.dimension
+        rows: Floats = self.batch.column(name, Kind.VECTOR).values
+        if not rows.shape[1]:
+            return np.full((len(rows), dimension), np.nan, np.float32)
+        if rows.shape[1] != dimension:
+            message = f"has {rows.shape[1]} dimensions, and the encoder's vectors have {dimension}"
+            raise InvalidInput(message, path=f"columns.{name}")
+        return np.ascontiguousarray(rows)
+
+    def part(self, start: int, texts: list[str], queries: Floats, deadline: Deadline) -> bool:
+        """Score some thousand rows; False if the deadline passed before the last of them."""
+        spec, stage = self.stage.spec, self.stage
+        made = stage.encoder.encoded(
+            texts[start : start + CHUNK], spec.document_prefix, stage.table, deadline
+        )
+        self.add(made)
+        self.cut += int(made.cut.sum())
+        self.by_id(start, made)
+        done = np.flatnonzero(made.done)
+        why = {start + row: NO_TEXT if made.wordless[row] else NO_SCORE for row in done.tolist()}
+        self.place(start + done, made.vectors[done], queries, why)
+        return not made.late
+
+    def add(self, made: Encoded) -> None:
+        """What the model was asked for."""
+        self.tokens += made.tokens
+        self.queue_s += made.queue_s
+
+    def by_id(self, start: int, made: Encoded) -> None:
+        """Vectors of known documents that were sent without any text."""
+        bare = np.array([row for row, text in enumerate(made.texts) if not text], np.int64)
+        if self.stage.table is not None and len(bare):
+            there, found = self.stage.table.find_ids([self.batch.ids[start + row] for row in bare.tolist()])
+            made.vectors[bare[there]] = found
+
+    def place(self, rows: Rows, vectors: Floats, queries: Floats, why: dict[int, str]) -> None:
+        """Scores of some rows; `why` says of each what it means that it has none."""
+        owners = self.batch.query_of_row[rows]
+        made = np.empty(len(rows), np.float32)
+        compare = cosines if self.stage.spec.similarity == "cosine" else dots
+        compare(np.ascontiguousarray(vectors), queries, owners, made)
+        made[~np.isfinite(made)] = np.nan
+        self.scores[rows] = made
+        for at in np.flatnonzero(np.isnan(made)).tolist():
+            mute = bool(np.isnan(queries[owners[at]]).any())
+            self.outcomes[int(rows[at])] = NO_QUERY if mute else why[int(rows[at])]
+
+    def result(self) -> StageResult:
+        """What came of it."""
+        told = tuple(self.warnings())
+        return StageResult(self.scores, self.outcomes, self.late, told, self.tokens, self.queue_s)
+
+    def warnings(self) -> Iterator[str]:
+        """What was cut."""
+        limit = self.stage.encoder.reading.max_tokens
+        if self.cut:
+            yield f"{count(self.cut, 'text')} truncated to {limit} tokens"
+        if self.cut_queries:
+            yield f"{count(self.cut_queries, 'query', 'queries')} truncated to {limit} tokens"

@@ -1,0 +1,1 @@
+"""What only the bi-encoder stage needs."""

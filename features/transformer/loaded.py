@@ -1,0 +1,90 @@
+"""A model directory, ready to run: its notes, its tokenizer, its session and the one way to call it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.columns import Floats
+from features.errors import Corrupt, NotReady
+from features.transformer import packed, padded
+from features.transformer.model import MODEL, PADDED, TOKENIZER, Notes, read_notes
+from features.transformer.packed import Pair, feed
+from features.transformer.session import SESSIONS, Sessions
+from features.transformer.wordpiece import WordPieces
+
+GOLDEN_TOLERANCE = 0.02
+"""Absolute and relative: machines round sums differently, and a value may fall on the next int8 step."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A transformer that is ready; safe to share among threads."""
+
+    notes: Notes
+    session: Any
+    pieces: WordPieces
+
+    def run(self, pairs: Sequence[Pair]) -> Floats:
+        """One micro-batch: a score a pair, float32[n], or a vector a text, float32[n, dimension]."""
+        found: Floats = self.session.run([self.notes.task], self.feed(pairs))[0]
+        return found
+
+    def tokens(self, texts: Sequence[str]) -> Pair:
+        """A query with a document, or one text alone, with nothing cut."""
+        made = self.pieces.encode(texts)
+        parts = [made.of(at) for at in range(len(texts))]
+        return self.notes.layout.pair(*parts) if len(parts) > 1 else self.notes.layout.alone(*parts)
+
+    def feed(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+        """The graph's inputs for a micro-batch."""
+        if self.notes.family != PADDED:
+            return feed(pairs)
+        made = padded.padded(pairs, self.notes.padding, self.notes.layout.segments)
+        return {name: made[name] for name in names(self.session)}
+
+
+def load_model(directory: Path, sessions: Sessions = SESSIONS) -> Model:
+    """The model in a directory.
+
+    Raises:
+        NotReady: if a file is missing or does not fit the others.
+        Corrupt: if model.onnx is not the one that model.json was written for, or scores otherwise.
+    """
+    notes = read_notes(directory)
+    tokenizer = directory / TOKENIZER
+    if not tokenizer.is_file():
+        raise NotReady(f"has no {TOKENIZER}; run `sluice train`", path=str(directory))
+    session = sessions.load(directory / MODEL, notes.digest)
+    check_inputs(notes, names(session))
+    model = Model(notes, session, WordPieces.load(tokenizer))
+    check_golden(model)
+    return model
+
+
+def names(session: Any) -> list[str]:
+    """What a graph reads."""
+    return [value.name for value in session.get_inputs()]
+
+
+def check_inputs(notes: Notes, found: Sequence[str]) -> None:
+    """Refuse a graph that does not read what its family does."""
+    wanted = padded.INPUTS if notes.family == PADDED else packed.INPUTS
+    optional = {padded.INPUTS[-1]} if notes.family == PADDED else set()
+    if not set(wanted) - optional <= set(found) <= set(wanted):
+        raise NotReady(f"takes {', '.join(found)} where {', '.join(wanted)} is meant", path=MODEL)
+
+
+def check_golden(model: Model) -> None:
+    """Run what was recorded at export again, each input alone.
+
+    Raises:
+        Corrupt: if another output comes of it.
+    """
+    for golden in model.notes.golden:
+        made = np.ravel(model.run([model.tokens(golden.texts)]))[: len(golden.output)]
+        if not np.allclose(made, golden.output, rtol=GOLDEN_TOLERANCE, atol=GOLDEN_TOLERANCE):
+            message = f"gives {made.tolist()} for {golden.texts[-1][:40]!r} where {list(golden.output)} was"
+            raise Corrupt(f"{message} written; export it again on this machine", path=MODEL)

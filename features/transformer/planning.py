@@ -1,0 +1,142 @@
+"""What goes into the next micro-batch: planning alone, without threads, clocks or models.
+
+Requests wait with pairs of different padded widths. A micro-batch holds pairs of one width, so that a pair's
+arithmetic does not depend on its company.
+
+- *Who is next.* The request that was served least, in levels of doubling size, so that ten short pairs never
+  stand behind a thousand long ones; within a level the earliest deadline. Whoever has not been served for
+  `PATIENCE` cells is next, so that nobody starves.
+- *Which of its pairs.* The first that waits, and more of the same width from the `ahead` next ones: what is
+  done when time runs out is the best part of the request.
+- *Who joins.* Pairs of other requests, as long as the batch is too small to be worth a run.
+
+Levels of doubling quanta: Corbató, Daggett and Daley 1962, "An Experimental Time-Sharing System".
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+QUANTUM = 1_024
+"""Cells of the first level; the next ones are twice, four times … as wide."""
+PATIENCE = 4_096
+"""Cells that may be run for others before a request that waits is served again."""
+WORTH_A_RUN = 96
+"""Cells from which on a micro-batch loses less than about a tenth to the cost of a run."""
+SLICE_S = 0.012
+"""Seconds that a micro-batch should take where somebody waits for an answer; one pair may take longer."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A request's pairs that wait, by padded width.
+
+    Attributes:
+        arrival: its place among the requests.
+        due: its deadline on everybody's clock.
+        budget: cells (pairs × padded width) that one micro-batch may take of it.
+        ahead: how far behind the first waiting pair another may stand that goes with it.
+        served: cells taken so far.
+        since: cells that the scheduler had run when it was last served, or when it came.
+        cells: that wait.
+    """
+
+    arrival: int = 0
+    due: float = inf
+    budget: int = 512
+    ahead: int = 64
+    served: int = 0
+    since: int = 0
+    cells: int = 0
+    count: int = 0
+    lanes: dict[int, deque[int]] = field(default_factory=dict)
+
+    def add(self, position: int, width: int) -> None:
+        """One more pair, behind the others of its request."""
+        self.lanes.setdefault(width, deque()).append(position)
+        self.cells += width
+        self.count += 1
+
+    @property
+    def first(self) -> tuple[int, int]:
+        """Position and width of the first pair that waits; there must be one."""
+        return min((lane[0], width) for width, lane in self.lanes.items())
+
+    @property
+    def level(self) -> int:
+        """How much it was served: 0 below one quantum, 1 below three, 2 below seven …"""
+        return (self.served // QUANTUM + 1).bit_length() - 1
+
+    def take(self, width: int, most: int, spent: int) -> list[int]:
+        """Up to `most` pairs of that width from among the next `ahead`, which wait no longer."""
+        lane = self.lanes.get(width)
+        if not lane or most <= 0:
+            return []
+        end = self.first[0] + self.ahead
+        taken: list[int] = []
+        while lane and len(taken) < most and lane[0] < end:
+            taken.append(lane.popleft())
+        if not lane:
+            del self.lanes[width]
+        self.count -= len(taken)
+        self.cells -= width * len(taken)
+        self.served += width * len(taken)
+        self.since = spent if taken else self.since
+        return taken
+
+    def clear(self) -> None:
+        """Nothing waits any more."""
+        self.lanes.clear()
+        self.cells = self.count = 0
+
+
+Share = tuple[Waiting, list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What planning has to know beside the requests.
+
+    Attributes:
+        workers: that run micro-batches.
+        spent: cells that were run so far.
+        pace: seconds that a cell takes a worker, as measured; 0 where that is not known yet.
+    """
+
+    workers: int = 1
+    spent: int = 0
+    pace: float = 0.0
+
+
+def next_batch(requests: Sequence[Waiting], now: Circumstances) -> list[Share]:
+    """Take the next micro-batch out of the queues: the positions of every request that has a part in it.
+
+    Every request has to have a pair that waits.
+    """
+    order = in_order(requests, now.spent)
+    _, width = order[0].first
+    own = max(1, room(order, now) // width)
+    shares: list[Share] = [(order[0], order[0].take(width, own, now.spent))]
+    free = WORTH_A_RUN // width - len(shares[0][1])
+    for request in order[1:]:
+        if taken := request.take(width, free, now.spent):
+            shares.append((request, taken))
+            free -= len(taken)
+    return shares
+
+
+def in_order(requests: Sequence[Waiting], spent: int) -> list[Waiting]:
+    """Who is next, then who may join."""
+    starving = [one for one in requests if spent - one.since >= PATIENCE]
+    first = min(starving, key=lambda one: (one.since, one.arrival)) if starving else None
+    return sorted(requests, key=lambda one: (one is not first, one.level, one.due, one.arrival))
+
+
+def room(order: Sequence[Waiting], now: Circumstances) -> int:
+    """Cells of the next batch: a worker's part of what waits, in even slices where somebody waits for an
+    answer; at most the budget of the request."""
+    part = -(-sum(one.cells for one in order) // now.workers)
+    hurried = now.pace > 0 and any(one.due < inf for one in order)
+    slices = max(1, round(part * now.pace / SLICE_S)) if hurried else 1
+    return min(order[0].budget, max(-(-part // slices), WORTH_A_RUN))

@@ -1,0 +1,155 @@
+"""What goes into the next micro-batch, without threads."""
+
+from math import inf
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.transformer.planning import (
+    PATIENCE,
+    QUANTUM,
+    SLICE_S,
+    WORTH_A_RUN,
+    Circumstances,
+    Share,
+    Waiting,
+    next_batch,
+)
+
+widths = st.sampled_from([16, 32, 48, 64, 256, 512])
+queues = st.lists(st.lists(widths, min_size=1, max_size=60), min_size=1, max_size=6)
+
+
+def requests(*lists: list[int], due: float = 1.0, budget: int = 512, ahead: int = 64) -> list[Waiting]:
+    """A request for each list of widths."""
+    made = [Waiting(arrival, due, budget, ahead) for arrival in range(len(lists))]
+    for one, pairs in zip(made, lists, strict=True):
+        for position, width in enumerate(pairs):
+            one.add(position, width)
+    return made
+
+
+def drained(made: list[Waiting], workers: int = 1, pace: float = 0.0) -> list[list[Share]]:
+    """Every micro-batch until nothing waits."""
+    batches: list[list[Share]] = []
+    while some := [one for one in made if one.count]:
+        batches.append(next_batch(some, Circumstances(workers, len(batches), pace)))
+    return batches
+
+
+def ends(batches: list[list[Share]]) -> dict[int, int]:
+    """Arrival → cells that were run until the request's last pair was."""
+    spent, ended = 0, {}
+    for shares in batches:
+        spent += sum(len(positions) for _, positions in shares)
+        ended |= {one.arrival: spent for one, _ in shares}
+    return ended
+
+
+@settings(deadline=None, max_examples=50)
+@given(queues, st.integers(1, 3), st.integers(16, 600), st.sampled_from([0.0, 1e-5, 1e-3]))
+def test_every_pair_is_run_once_among_its_like(
+    lists: list[list[int]], workers: int, budget: int, pace: float
+) -> None:
+    """No pair is lost or run twice, a batch has one width, and stays in the budget unless it is one pair."""
+    made = requests(*lists, budget=budget)
+    seen = []
+    for shares in drained(made, workers, pace):
+        pairs = [(one.arrival, position) for one, positions in shares for position in positions]
+        wide = {lists[arrival][position] for arrival, position in pairs}
+        assert len(wide) == 1
+        assert len(pairs) == 1 or wide.pop() * len(pairs) <= max(budget, WORTH_A_RUN)
+        seen += pairs
+    assert sorted(seen) == [(a, p) for a, pairs in enumerate(lists) for p in range(len(pairs))]
+    assert all((one.cells, one.count, one.lanes) == (0, 0, {}) for one in made)
+
+
+@settings(deadline=None, max_examples=50)
+@given(queues, st.integers(1, 20))
+def test_the_best_part_goes_first(lists: list[list[int]], ahead: int) -> None:
+    """Whenever time runs out, nothing was run that stands `ahead` or more behind the first pair left out."""
+    made = requests(*lists, ahead=ahead)
+    done: list[set[int]] = [set() for _ in lists]
+    for shares in drained(made):
+        for one, positions in shares:
+            done[one.arrival] |= set(positions)
+        for ran in done:
+            left_out = next(position for position in range(1000) if position not in ran)
+            assert max(ran, default=0) < left_out + ahead
+
+
+@settings(deadline=None, max_examples=40)
+@given(queues)
+def test_nobody_starves(lists: list[list[int]]) -> None:
+    """However many others come and go, a waiting request has a part in one of every few batches."""
+    made = requests(*lists)
+    last = dict.fromkeys(range(len(lists)), 0)
+    for turn, shares in enumerate(drained(made)):
+        last |= {one.arrival: turn for one, _ in shares}
+        waits = [turn - last[one.arrival] for one in made if one.count]
+        assert max(waits, default=0) <= PATIENCE * (len(lists) + 1)
+
+
+def test_a_long_request_is_served_among_endless_short_ones() -> None:
+    """Ever new short requests leave it every `PATIENCE`-th batch."""
+    [long] = requests([256] * 40)
+    long.served = 100 * QUANTUM
+    turns = []
+    for turn in range(40):
+        [short] = requests([32] * 30)
+        short.arrival, short.turn = turn + 1, turn
+        shares = next_batch([long, short], Circumstances(turn=turn))
+        turns += [turn] if any(one is long for one, _ in shares) else []
+    assert turns == [turn for turn in range(40) if turn % PATIENCE == PATIENCE - 1]
+
+
+def test_ten_short_pairs_pass_a_thousand_long_ones() -> None:
+    """They are through after at most one batch of the long request."""
+    long, short = requests([256] * 1000, [32] * 10)
+    for turn in range(9):
+        next_batch([long], Circumstances(turn=turn))
+    batches = []
+    while short.count:
+        batches.append(next_batch([long, short], Circumstances(turn=9 + len(batches))))
+    assert sum(any(one is long for one, _ in shares) for shares in batches) <= 1
+    assert len(batches) <= 2
+
+
+def test_the_earliest_deadline_goes_first() -> None:
+    """Among requests that were served alike, whoever came first."""
+    early, late, never = requests([64] * 5, [64] * 5, [64] * 5)
+    early.due, late.due, never.due = 1.0, 2.0, inf
+    order = [one.arrival for shares in drained([never, late, early]) for one, _ in shares[:1]]
+    assert order == [0, 1, 2]
+
+
+def test_similar_requests_are_not_interleaved_for_nothing() -> None:
+    """Requests within one level finish one after the other, which is sooner in the mean than together."""
+    made = requests([64] * 14, [64] * 14, [64] * 14, [64] * 14)
+    assert list(ends(drained(made)).values())[:2] == [14, 28]
+
+
+def test_company_joins_only_a_batch_that_is_too_small() -> None:
+    """A lone pair takes others of its width along, up to what is worth a run; a full batch takes none."""
+    lone, other = requests([32], [32] * 50)
+    shares = next_batch([lone, other], Circumstances())
+    assert [len(positions) for _, positions in shares] == [1, WORTH_A_RUN // 32 - 1]
+    full, other = requests([32] * 10, [32] * 50)
+    assert [one for one, _ in next_batch([full, other], Circumstances())] == [full]
+    lone, other = requests([32], [48] * 50)
+    assert [one for one, _ in next_batch([lone, other], Circumstances())] == [lone]
+
+
+def test_little_work_is_shared_among_the_workers() -> None:
+    """A single request of a few pairs keeps two workers busy."""
+    [one] = requests([32] * 12)
+    assert [len(positions) for [(_, positions)] in drained([one], workers=2)] == [6, 3, 3]
+
+
+def test_batches_are_short_where_somebody_waits() -> None:
+    """With a deadline a batch takes as long as a slice, at the measured pace; without one the budget."""
+    pace = SLICE_S / 128
+    for due, most in ((1.0, 8), (inf, 32)):
+        [one] = requests([16] * 200, due=due)
+        [(_, positions)] = next_batch([one], Circumstances(pace=pace))
+        assert len(positions) == most

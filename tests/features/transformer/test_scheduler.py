@@ -1,0 +1,362 @@
+"""The scheduler on a fake model: who gets what, and what becomes of those who wait."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import inf
+from threading import Semaphore
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from features.errors import NotReady
+from features.transformer import scheduler as module
+from features.transformer.packed import Pair
+from features.transformer.scheduler import AHEAD, Scheduler, Schedulers
+from features.transformer.ticket import GIVE_UP, Done
+
+WAIT_S = 60.0
+
+
+@dataclass
+class Until:
+    """A limit that a test ends by hand."""
+
+    at: float = 1e9
+    expired: bool = False
+    left_s: float = WAIT_S
+
+
+FOREVER = Until(inf, left_s=inf)
+
+
+def pair(number: int, length: int = 5) -> Pair:
+    """A pair that a fake model knows by its first id."""
+    return Pair(np.full(length, number, np.int32), 2)
+
+
+def value(pairs: Sequence[Pair]) -> Any:
+    """float32[n]: the first id of each pair."""
+    return np.array([one.ids[0] for one in pairs], np.float32)
+
+
+@dataclass
+class Model:
+    """Runs a batch once a test lets it, and remembers what it ran."""
+
+    entered: Semaphore = field(default_factory=lambda: Semaphore(0))
+    opened: Semaphore = field(default_factory=lambda: Semaphore(0))
+    ran: list[list[int]] = field(default_factory=list)
+
+    def __call__(self, pairs: Sequence[Pair]) -> Any:
+        self.ran.append([int(one.ids[0]) for one in pairs])
+        self.entered.release()
+        assert self.opened.acquire(timeout=WAIT_S)
+        return value(pairs)
+
+    def let(self, batches: int) -> None:
+        """Wait until a batch is being run and let it end, so many times."""
+        for _ in range(batches):
+            assert self.entered.acquire(timeout=WAIT_S)
+            self.opened.release()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    """Threads of clients."""
+    with ThreadPoolExecutor(8) as made:
+        yield made
+
+
+def test_every_pair_gets_its_own_value() -> None:
+    """Over windows and widths, in the order that the pairs came in; a value may be a vector."""
+    pairs = [pair(number, 3 + number % 90) for number in range(300)]
+    windows = [pairs[:7], [], pairs[7:200], pairs[200:]]
+    done = Scheduler(value, 2).run(windows, FOREVER, 128)
+    np.testing.assert_array_equal(done.positions, np.arange(300))
+    np.testing.assert_array_equal(done.values, np.arange(300))
+    assert (done.late, done.failed) == (False, {})
+    assert done.tokens == sum(map(len, pairs))
+    vectors = Scheduler(lambda some: np.stack([value(some)] * 4, axis=1), 2).run(windows, FOREVER)
+    np.testing.assert_array_equal(vectors.values, np.arange(300)[:, None].repeat(4, axis=1))
+
+
+def test_nothing_to_run() -> None:
+    """A request without pairs is done at once and starts no thread."""
+    scheduler = Scheduler(value, 2)
+    done = scheduler.run([[], []], FOREVER)
+    assert (len(done.positions), done.late, scheduler.queue.threads) == (0, False, [])
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(st.lists(st.integers(3, 70), max_size=40), min_size=1, max_size=6),
+    st.integers(1, 3),
+    st.integers(16, 300),
+)
+def test_requests_at_once_get_their_own(lists: list[list[int]], workers: int, budget: int) -> None:
+    """However requests share micro-batches, each one gets the values of its pairs."""
+    scheduler = Scheduler(value, workers)
+
+    def ask(at: int) -> Done:
+        pairs = [pair(1000 * at + row, length) for row, length in enumerate(lists[at])]
+        return scheduler.run([pairs[:10], pairs[10:]], Until(), budget)
+
+    with ThreadPoolExecutor(len(lists)) as clients:
+        for at, done in enumerate(clients.map(ask, range(len(lists)))):
+            np.testing.assert_array_equal(done.values, 1000 * at + np.arange(len(lists[at])))
+
+
+def test_windows_are_made_only_as_fast_as_they_are_run() -> None:
+    """What waits is bounded: a long request does not tokenise all its candidates at once."""
+    most, ran, made = 0, 0, 0
+
+    def infer(pairs: Sequence[Pair]) -> Any:
+        nonlocal ran, most
+        most = max(most, made - ran)
+        ran += len(pairs)
+        return value(pairs)
+
+    def windows() -> Iterator[list[Pair]]:
+        nonlocal made
+        for start in range(0, 2000, 32):
+            made += 32
+            yield [pair(start + row) for row in range(32)]
+
+    done = Scheduler(infer, 1).run(windows(), Until())
+    assert len(done.positions) == 2000 // 32 * 32 + 32
+    assert most <= AHEAD + 2 * 32 + 32
+
+
+def test_the_pair_at_fault_fails_alone() -> None:
+    """A batch that fails is run pair by pair: its other pairs, of whatever request, get their values."""
+
+    def infer(pairs: Sequence[Pair]) -> Any:
+        if any(one.ids[0] == 3 for one in pairs):
+            raise RuntimeError("token 3")
+        return value(pairs)
+
+    done = Scheduler(infer, 1).run([[pair(number) for number in range(6)]], Until())
+    assert done.positions.tolist() == done.values.tolist() == [0, 1, 2, 4, 5]
+    assert [str(error) for error in done.failed.values()] == ["token 3"]
+    assert list(done.failed) == [3]
+    assert not done.late
+
+
+def test_a_failing_model_fails_requests_and_not_the_workers() -> None:
+    """A request gets the model's error after a few pairs, and the next request is served."""
+    calls, broken = 0, True
+
+    def infer(pairs: Sequence[Pair]) -> Any:
+        nonlocal calls
+        calls += 1
+        if broken:
+            raise RuntimeError("no memory")
+        return value(pairs)
+
+    scheduler = Scheduler(infer, 1)
+    with pytest.raises(RuntimeError, match="no memory"):
+        scheduler.run([[pair(number) for number in range(500)]], Until(), 64)
+    assert calls < 4 * GIVE_UP
+    broken = False
+    assert scheduler.run([[pair(7)]], Until()).values.tolist() == [7]
+
+
+def test_rows_that_do_not_fit_are_an_error() -> None:
+    """A model that gives another number of rows than pairs is found out."""
+    with pytest.raises(NotReady, match="3 rows for 1 pairs"):
+        Scheduler(lambda pairs: np.zeros(3, np.float32), 1).run([[pair(1)]], Until())
+
+
+def test_time_runs_out_best_first() -> None:
+    """What was done is the best part, and what waited is not run any more."""
+    limit, calls = Until(), 0
+
+    def infer(pairs: Sequence[Pair]) -> Any:
+        nonlocal calls
+        calls += 1
+        limit.expired = calls == 5
+        return value(pairs)
+
+    pairs = [pair(number, 3 + 40 * (number % 3)) for number in range(400)]
+    done = Scheduler(infer, 1).run([pairs], limit, 128)
+    assert done.late
+    assert calls == 5
+    left_out = min(set(range(400)) - set(done.positions.tolist()))
+    assert left_out > 0
+    assert done.positions.max() < left_out + AHEAD
+    np.testing.assert_array_equal(done.values, done.positions)
+
+
+def test_no_time_at_all() -> None:
+    """An expired request makes no pair and runs none."""
+    calls: list[object] = []
+    done = Scheduler(lambda pairs: calls.append(pairs), 1).run(iter([[pair(1)]]), Until(expired=True))
+    assert done.late
+    assert not calls
+
+
+def test_one_who_leaves_the_queue_is_not_run(pool: ThreadPoolExecutor) -> None:
+    """A request that is cancelled while it waits ends with the batch before it, and costs nothing."""
+    model = Model()
+    scheduler, limit = Scheduler(model, 1), Until()
+    first = pool.submit(scheduler.run, [[pair(1), pair(1, 40)]], Until(), 16)
+    assert model.entered.acquire(timeout=WAIT_S)
+    second = pool.submit(scheduler.run, [[pair(2)] * 9], limit)
+    until(lambda: len(scheduler.queue.tickets) == 2)
+    limit.expired = True
+    model.opened.release()
+    assert second.result(WAIT_S).late
+    model.let(1)
+    assert not first.result(WAIT_S).late
+    assert model.ran == [[1], [1]]
+
+
+def until(state: Any) -> None:
+    """Wait for another thread without looking at a clock."""
+    for _ in range(100_000_000):
+        if state():
+            return
+        os.sched_yield()
+    raise AssertionError("it never came to that")
+
+
+def test_the_deadline_does_not_wait_for_a_running_batch(pool: ThreadPoolExecutor) -> None:
+    """A request whose time is up gets what is done, and the batch that is being run is nobody's."""
+    model = Model()
+    limit = Until(left_s=0.0)
+    scheduler = Scheduler(model, 1)
+    asked = pool.submit(scheduler.run, [[pair(1), pair(2, 40)]], limit, 16)
+    model.let(1)
+    assert model.entered.acquire(timeout=WAIT_S)
+    limit.expired = True
+    done = asked.result(WAIT_S)
+    assert (done.late, done.values.tolist()) == (True, [1])
+    model.opened.release()
+    model.opened.release()
+    assert scheduler.run([[pair(5)]], Until()).values.tolist() == [5]
+
+
+def test_waiting_is_told_apart_from_running(pool: ThreadPoolExecutor) -> None:
+    """Only the time in which pairs wait and none of the request is run counts as queueing."""
+    model, time = Model(), [0.0]
+    scheduler = Scheduler(model, 1, lambda: time[0])
+    first = pool.submit(scheduler.run, [[pair(1)]], Until())
+    assert model.entered.acquire(timeout=WAIT_S)
+    second = pool.submit(scheduler.run, [[pair(2), pair(2, 40)]], Until(), 16)
+    until(
+        lambda: (
+            len(scheduler.queue.tickets) == 2 and all(one.seen for one in scheduler.queue.tickets.values())
+        )
+    )
+    time[0] = 3.0
+    model.opened.release()
+    assert first.result(WAIT_S).queue_s == 0.0
+    assert model.entered.acquire(timeout=WAIT_S)
+    time[0] = 10.0
+    model.opened.release()
+    model.let(1)
+    assert second.result(WAIT_S).queue_s == 3.0
+
+
+def test_closing_ends_those_who_wait_and_the_workers(pool: ThreadPoolExecutor) -> None:
+    """They get an error that says so, and nobody can ask any more."""
+    model = Model()
+    scheduler = Scheduler(model, 1)
+    asked = pool.submit(scheduler.run, [[pair(1), pair(2, 40)]], Until(), 16)
+    assert model.entered.acquire(timeout=WAIT_S)
+    threads = list(scheduler.queue.threads)
+    scheduler.close()
+    with pytest.raises(NotReady, match="unloaded"):
+        asked.result(WAIT_S)
+    model.opened.release()
+    for thread in threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+    with pytest.raises(NotReady, match="unloaded"):
+        scheduler.run([[pair(1)]], Until())
+
+
+def test_workers_go_with_the_last_holder() -> None:
+    """A model that nobody holds keeps no thread and no session."""
+    scheduler = Scheduler(value, 2)
+    scheduler.run([[pair(1)]], Until())
+    threads = list(scheduler.queue.threads)
+    assert len(threads) == 2
+    del scheduler
+    for thread in threads:
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+
+
+def test_a_broken_queue_is_an_error_and_not_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong between batches reaches those who wait, and the workers go on."""
+    scheduler = Scheduler(value, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "next_batch", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            scheduler.run([[pair(1)]], Until())
+    assert scheduler.run([[pair(4)]], Until()).values.tolist() == [4]
+
+
+def test_an_error_while_pairs_are_made_is_the_callers() -> None:
+    """It leaves nothing behind in the queue."""
+
+    def windows() -> Iterator[list[Pair]]:
+        yield [pair(1)]
+        raise ValueError("no such column")
+
+    scheduler = Scheduler(value, 1)
+    with pytest.raises(ValueError, match="no such column"):
+        scheduler.run(windows(), Until())
+    assert not scheduler.queue.tickets
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_starts_its_own_workers() -> None:
+    """Threads stay behind in the parent, and a child is served all the same."""
+    scheduler = Scheduler(value, 2)
+    scheduler.run([[pair(1)]], Until())
+    child = os.fork()
+    if child == 0:
+        try:
+            good = scheduler.run([[pair(8)]], Until()).values.tolist() == [8]
+            os._exit(0 if good else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class Session:
+    """What a registry asks of a session."""
+
+    intra_op_num_threads = 1
+
+    def get_session_options(self) -> "Session":
+        """Its own."""
+        return self
+
+
+def test_one_scheduler_a_session() -> None:
+    """Stages on one session share a scheduler, which goes when none of them holds it."""
+    schedulers, session = Schedulers(), Session()
+    one = schedulers.of(session, value)
+    assert schedulers.of(session, value) is one
+    assert schedulers.of(Session(), value) is not one
+    del one
+    assert not schedulers.open
+
+
+def test_as_many_workers_as_the_sessions_threads_leave_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions of one thread get a worker a core; one with a thread a core gets a single worker."""
+    monkeypatch.setattr(module, "cores", lambda: 4)
+    session = Session()
+    for threads, workers in ((1, 4), (2, 2), (4, 1), (0, 1), (8, 1)):
+        session.intra_op_num_threads = threads
+        assert Schedulers().of(session, value).queue.workers == workers
+    assert Schedulers(3).of(session, value).queue.workers == 3

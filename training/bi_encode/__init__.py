@@ -1,0 +1,1 @@
+"""Training of sentence encoders: from labels, or from what a cross-encoder thinks of the same documents."""
