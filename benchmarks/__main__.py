@@ -1,6 +1,8 @@
-"""`python -m benchmarks [NAME | short] [--json FILE]`."""
+"""`python -m benchmarks [NAME | short] [--json FILE] [options of the benchmark]`."""
 
 import argparse
+from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
 
 from benchmarks.harness import benchmarks, load, report
@@ -18,7 +20,9 @@ def main() -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the rows to FILE (a folder for `short`)"
     )
-    asked = parser.parse_args()
+    asked, own = parser.parse_known_args()
+    if own and (asked.name in (None, ALL_SHORT) or not takes_options(asked.name)):
+        parser.error(f"unknown options: {' '.join(own)}")
     if asked.name is None:
         for name, summary in {**known, ALL_SHORT: "All the short ones."}.items():
             print(f"{name:15} {summary}")
@@ -27,12 +31,17 @@ def main() -> None:
             if load(name).SHORT:
                 run(name, asked.json / f"{name}.json" if asked.json else None)
     else:
-        run(asked.name, asked.json)
+        run(asked.name, asked.json, own)
 
 
-def run(name: str, file: Path | None) -> None:
+def takes_options(name: str) -> bool:
+    """Whether a benchmark has options of its own: its `run` takes a list of arguments."""
+    return bool(signature(load(name).run).parameters)
+
+
+def run(name: str, file: Path | None, own: Sequence[str] = ()) -> None:
     """Run one benchmark and report it."""
-    report(name, list(load(name).run()), file)
+    report(name, list(load(name).run(own) if own else load(name).run()), file)
 
 
 if __name__ == "__main__":

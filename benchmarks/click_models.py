@@ -1,8 +1,8 @@
-"""Click models: propensities against the truth, the curve of real clicks, held-out perplexity, pages a second.
+"""Click models: propensities against the truth, the curve of real clicks, held-out perplexity, seconds.
 
-`recovered`: a million simulated pages (20,000 distinct, of 500 queries; two rankers' orders and chance), truth
-known. `curve` and `perplexity`: the real pages of `yandex_clicks`, a fifth of them held out for perplexity; the
-curve's interval resamples pages within its 20 queries and tells nothing of other queries.
+`recovered`: a million simulated pages (20,000 orders of 500 queries' documents), truth known. `curve` and
+`perplexity`: the real pages of `yandex_clicks`, a fifth of them held out for perplexity; the curve's
+interval resamples pages within its 20 queries and tells nothing of other queries.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from training.clicks.ctr import RankCtr
 from training.clicks.dbn import DynamicBayesian
 from training.clicks.em import Patience
 from training.clicks.impressions import Impressions, Source, parts
-from training.clicks.interventions import Harvest
 from training.clicks.intervals import bootstrap
+from training.clicks.interventions import Harvest
 from training.clicks.latent import fit_latent
 from training.clicks.model import judge
 from training.clicks.pairs import Pairs
@@ -97,7 +97,9 @@ def curve(real: Impressions) -> Iterator[Row]:
     found = bootstrap(propensity, real, unit="page", resamples=RESAMPLES, seed=SEED)
     for rank in range(len(found.value)):
         interval = f"95 % interval {found.low[rank]:.3f} to {found.high[rank]:.3f}"
-        yield Row("yandex_clicks", f"propensity at {rank + 1}", float(found.value[rank]), "of the first", interval)
+        yield Row(
+            "yandex_clicks", f"propensity at {rank + 1}", float(found.value[rank]), "of the first", interval
+        )
 
 
 def perplexities(real: Impressions) -> Iterator[Row]:

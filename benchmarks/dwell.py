@@ -1,15 +1,16 @@
 """What each rule for dwell adds to clicks for telling relevant documents, on judged sessions.
 
-`trec_session2013`: impressions of judged documents; relevant = grade 1 or more. A rule gives every impression a
-score; AUC is the chance that a relevant impression has a higher one than another (ties count half). Intervals:
-2,000 resamples of whole sessions; `against` compares with clicks alone on the same resamples, and a rule earns
-something where that interval is above 0. Document lengths are not in the data: snippet lengths stand for them.
+`trec_session2013`: impressions of judged documents; relevant = grade 1 or more. A rule gives every impression
+a score; AUC is the chance that a relevant impression has a higher one than another (ties count half).
+Intervals: 2,000 resamples of whole sessions; gains are against clicks alone on the same resamples, and a rule
+earns something where that interval is above 0. Document lengths are not in the data: the lengths of snippets
+stand for them.
 """
 
 import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,13 @@ def run() -> Iterator[Row]:
 def among_clicked(scores: Mapping[str, Doubles], data: Sessions) -> Iterator[Row]:
     """The same among clicked documents alone, where clicks say nothing: dwell's own word."""
     there = data.clicked
-    part = Sessions(*(getattr(data, name)[there] for name in FIELDS), data.visits)
+    part = replace(data, relevant=data.relevant[there], session=data.session[there])
     for name, score in scores.items():
         if "dwell" in name:
             value = auc(score[there], part.relevant, np.ones(int(there.sum())))
-            yield Row(name, "AUC among clicked", value, spread(resampled_auc(score[there], part)), "chance: .5")
+            yield Row(
+                name, "AUC among clicked", value, spread(resampled_auc(score[there], part)), "chance: .5"
+            )
 
 
 FIELDS = ("relevant", "clicked", "position", "session", "last", "below")
@@ -178,7 +181,8 @@ def read_sessions(folder: Path) -> Sessions:
     visits = Visits(
         table["seconds"].astype(float), table["length"].astype(float), table["topic"], table["session"]
     )
-    return Sessions(*(table[name] for name in FIELDS), visits)
+    flags = {name: table[name] for name in FIELDS}
+    return Sessions(visits=visits, **flags)
 
 
 def judgments(path: Path) -> Grades:
@@ -201,7 +205,9 @@ def impressions(page: dict[str, Any], grades: Grades) -> Iterator[dict[str, Any]
     judged = grades.get(str(page["topic"]), {})
     dwell: dict[int, float] = {}
     for click in page["clicks"]:
-        dwell[click["rank"]] = max(dwell.get(click["rank"], -1.0), click["dwell"] if click["dwell"] is not None else -1.0)
+        dwell[click["rank"]] = max(
+            dwell.get(click["rank"], -1.0), click["dwell"] if click["dwell"] is not None else -1.0
+        )
     last = page["clicks"][-1]["rank"] if page["clicks"] else 0
     lowest = max(dwell, default=0)
     for result in page["results"]:

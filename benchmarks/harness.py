@@ -20,7 +20,7 @@ from rich.table import Table
 
 T = TypeVar("T")
 
-APART = ("harness", "__main__")
+APART = ("harness", "peers", "__main__")
 PACKAGES = ("sluice", "numpy", "numba", "lightgbm", "onnxruntime", "grpcio", "bm25s", "sentence-transformers")
 
 
@@ -73,6 +73,11 @@ def peak_growth_mib(run: Callable[[], object]) -> float:
     before = _resident_kib("VmHWM")
     run()
     return (_resident_kib("VmHWM") - before) / 1024
+
+
+def resident_mib() -> float:
+    """Resident memory of this process; NaN where the system does not tell."""
+    return _resident_kib("VmRSS") / 1024 if Path("/proc/self/status").exists() else float("nan")
 
 
 def _resident_kib(key: str) -> int:

@@ -4,7 +4,26 @@ import sys
 
 import typer
 
-from cli import check, demo, evaluate, listing, models, promote, publish, rank, rollback, serve, teach, train
+from cli import (
+    check,
+    demo,
+    distil_static,
+    encode,
+    evaluate,
+    forget,
+    import_,
+    listing,
+    log,
+    models,
+    promote,
+    publish,
+    rank,
+    retrieve,
+    rollback,
+    serve,
+    teach,
+    train,
+)
 from cli.console import err
 from features.errors import SluiceError
 
@@ -22,6 +41,10 @@ In the order of use:
 
   sluice models     bring other people's cross-encoders and sentence encoders in
 
+  sluice encode     make the vectors of a corpus before any request
+
+  sluice retrieve   what a sentence encoder finds in a whole collection, and how much of it is relevant
+
   sluice evaluate   what each stage brings: nDCG@10, significance, cost, verdict
 
   sluice promote    let a published version serve (and `rollback`, `list`, `publish`)
@@ -29,6 +52,12 @@ In the order of use:
   sluice serve      answer Rank calls over gRPC
 
   sluice rank       ask a server
+
+  sluice import     bring existing logs of clicks in (metarank, UBI, JSON lines, Parquet)
+
+  sluice log        look after the event log: compact, stats
+
+  sluice forget     remove a person from the log, and list the models that learned from them
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -37,6 +66,8 @@ COMMANDS = {
     "check": check,
     "train": train,
     "teach": teach,
+    "encode": encode,
+    "retrieve": retrieve,
     "evaluate": evaluate,
     "publish": publish,
     "promote": promote,
@@ -44,10 +75,14 @@ COMMANDS = {
     "list": listing,
     "serve": serve,
     "rank": rank,
+    "import": import_,
+    "forget": forget,
 }
 for name, module in COMMANDS.items():
     app.command(name)(module.command)
+models.app.command("distil-static")(distil_static.command)
 app.add_typer(models.app, name="models")
+app.add_typer(log.app, name="log")
 
 
 def main() -> None:

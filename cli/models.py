@@ -51,7 +51,11 @@ def add(
 
     samples = read_samples(pairs) if pairs else built_in_samples()
     if not pairs:
-        err.print(f"note: calibrated on {BUILT_IN}; --pairs of your own domain are better", style="yellow")
+        err.print(
+            f"note: calibrated on {BUILT_IN}; --pairs of your own domain are better",
+            style="yellow",
+            soft_wrap=True,
+        )
     wanted = Wanted(source, revision, name, folder, task, replace, max_tokens)
     added = add_model(wanted, samples, datetime.now(UTC), track)
     show_added(added)

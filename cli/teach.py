@@ -2,13 +2,12 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from cascade.load import load_ranker
-from cascade.stages.cross_encoder import CrossEncoder
 from cascade.store import DirectoryStore
 from cli.console import err, out, track
 from cli.options import Json
@@ -18,7 +17,10 @@ from training.candidates import once
 from training.collection import Collection
 from training.retrieval import corpus_index
 from training.sources import open_collection
-from training.teach import Scorer, StageScorer, Taught, WeightsScorer, teach
+
+if TYPE_CHECKING:
+    from cascade.stages.cross_encoder import CrossEncoder
+    from training.teach import Scorer, StageScorer, Taught
 
 
 def command(
@@ -45,6 +47,8 @@ def command(
     The file is what `train.teacher` of a smaller cross-encoder reads; see docs/training.md for its columns,
     in which scores of any other origin can be written too. A run that was killed goes on where it was.
     """
+    from training.teach import WeightsScorer, teach
+
     data = open_collection(collection, queries)
     if weights is not None:
         scorer: Scorer = WeightsScorer(weights, alone(data, fields, template, max_tokens))
@@ -57,24 +61,28 @@ def command(
     show(teach(data, lists, scorer, to, track), to, json)
 
 
-def published(store: Path | None, tenant: str, ranker: str, version: str, stage: str) -> StageScorer:
+def published(store: Path | None, tenant: str, ranker: str, version: str, stage: str) -> "StageScorer":
     """A stage of a published ranker.
 
     Raises:
         InvalidInput: if no teacher was named.
     """
+    from training.teach import StageScorer
+
     if store is None or not tenant:
         raise InvalidInput("give --store DIR with --tenant NAME, or --weights DIR")
     directory = DirectoryStore(store).path(tenant, ranker, version or None)
     return StageScorer(load_ranker(directory, f"{tenant}/{ranker}"), stage)
 
 
-def alone(data: Collection, fields: str, template: str, max_tokens: int) -> CrossEncoder:
+def alone(data: Collection, fields: str, template: str, max_tokens: int) -> "CrossEncoder":
     """A cross-encoder over the named fields, or over all text fields there are.
 
     Raises:
         InvalidInput: for a field that is none of the collection's text fields.
     """
+    from cascade.stages.cross_encoder import CrossEncoder
+
     named = tuple(name.strip() for name in fields.split(",") if name.strip()) or data.documents.text_fields
     absent = [name for name in named if name not in data.documents.text_fields]
     if absent or not named:
@@ -85,7 +93,7 @@ def alone(data: Collection, fields: str, template: str, max_tokens: int) -> Cros
     )
 
 
-def show(taught: Taught, to: Path, json: bool) -> None:
+def show(taught: "Taught", to: Path, json: bool) -> None:
     """What was written."""
     if json:
         typer.echo(msgspec.json.encode(asdict(taught) | {"file": str(to)}).decode())

@@ -16,6 +16,7 @@ from serving.events import to_events
 from serving.interceptors import well_formed
 from serving.observe import Metrics
 from serving.rankers import Catalogue
+from serving.recorder import patience
 from serving.settings import Settings
 from sluice.v1 import feedback_pb2 as pb
 from sluice.v1 import feedback_pb2_grpc as rpc
@@ -87,7 +88,7 @@ class FeedbackService(rpc.FeedbackServicer):
     def _finish(self, handed: Handed, left_s: float | None) -> pb.RecordResponse:
         """The answer, once what it says is true."""
         try:
-            handed.durable.result(left_s)
+            handed.durable.result(patience(left_s))
         except Late:
             raise OutOfTime("the disk took longer than the call's deadline; send the same again") from None
         self._metrics.recorded("accepted", handed.response.accepted)

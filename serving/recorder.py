@@ -81,7 +81,7 @@ class Recorder:
 
     def _now(self, writer: LogWriter, one: Answered) -> tuple[str, ...]:
         try:
-            writer.append(one.tenant, [impression(one)]).durable.result(one.request.deadline.left_s)
+            writer.append(one.tenant, [impression(one)]).durable.result(patience(one.request.deadline.left_s))
         except Late:
             return self._lost("late", "the disk took longer than the deadline")
         except SluiceError as error:
@@ -130,6 +130,11 @@ class Recorder:
     def _failed(self, error: BaseException) -> None:
         self._metrics.impressions.labels("failed").inc()
         log.error("impression_not_recorded", reason=str(error))
+
+
+def patience(left_s: float | None) -> float | None:
+    """Seconds that a thread can wait; None = without end (a call without a deadline has some centuries left)."""
+    return None if left_s is None or left_s > threading.TIMEOUT_MAX else left_s
 
 
 def impression(one: Answered) -> Impression:

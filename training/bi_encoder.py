@@ -1,6 +1,5 @@
 """Fits a `bi_encoder` stage: as it comes, or trained on what earlier stages let through."""
 
-import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from cascade.stages.bi_encoder import BiEncoder
 from features.columns import Floats
 from features.errors import InvalidConfig, InvalidInput, NotReady
 from features.transformer.encoder import load_sentence_encoder
-from features.transformer.model import MODEL, NOTES, TOKENIZER, VECTOR, read_notes
+from features.transformer.model import MODEL, VECTOR, copy_model, read_notes
 from training.cross_encoder import EXPORTING, TRAINING, along, calibration
 from training.dataset import StageData
 from training.lists import Draws, held_of, parted
@@ -67,8 +66,7 @@ def fit(spec: BiEncoder, data: StageData, directory: Path, context: Context) -> 
         Conflict: if the work folder is of another training.
     """
     if not learns(spec) and (source(spec) / MODEL).is_file():
-        for name in (MODEL, TOKENIZER, NOTES):
-            shutil.copyfile(source(spec) / name, directory / name)
+        copy_model(source(spec), directory)
         told: dict[str, Any] = {"weights": spec.weights, "epochs": 0}
     else:
         told = exported(spec, data, directory, context)

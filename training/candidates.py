@@ -64,7 +64,7 @@ def depth(source: str) -> int:
     return int(count)
 
 
-def retrieved(collection: Collection, k: int, index: Index, track: Track) -> Lists:
+def retrieved(collection: Collection, k: int, index: Index, track: Track) -> dict[str, dict[str, float]]:
     """BM25's best k documents of every query with their scores, best first."""
     ids = list(collection.documents.ids)
     found: dict[str, dict[str, float]] = {}

@@ -21,6 +21,7 @@ from training.tuning.curve import Held
 
 if TYPE_CHECKING:
     from training.export.checkpoint import Checkpoint
+    from training.export.judging import Judged
     from training.tuning.settings import Tuning
 
 EXPORTING = ("onnx", "safetensors")
@@ -89,8 +90,16 @@ def fine_tuned(spec: CrossEncoder, data: StageData, directory: Path, context: Co
     checkpoint, told = start_of(spec), dict[str, Any]()
     if learns(spec):
         checkpoint, told = learned(spec, checkpoint, data, documents, context)
-    pairs = calibration(data, documents)
-    report = export(checkpoint, directory, pairs, max_tokens=spec.max_tokens, query_tokens=spec.query_tokens)
+    report = export(
+        checkpoint,
+        directory,
+        calibration(data, documents),
+        judged=None if context.draft else judged(data, documents),
+        max_tokens=spec.max_tokens,
+        query_tokens=spec.query_tokens,
+        source=spec.weights,
+        track=context.track,
+    )
     return {
         "weights": spec.weights,
         **told,
@@ -215,6 +224,23 @@ def tuning_of(spec: CrossEncoder, data: StageData) -> "Tuning":
         judge=training.judge,
         seed=training.seed,
     )
+
+
+def judged(data: StageData, documents: list[str]) -> "Judged | None":
+    """Pairs with labels, on which an exported variant must not lose nDCG@10; None where there are none."""
+    from training.export.judging import Judged
+
+    if (data.labels != np.floor(data.labels)).any():
+        return None
+    rows = [
+        (data.batch.queries[query].text, documents[row], float(data.labels[row]))
+        for row, query in enumerate(data.batch.query_of_row.tolist())
+        if documents[row]
+    ]
+    try:
+        return Judged.of(rows)
+    except InvalidInput:  # no query has both a relevant document and another one
+        return None
 
 
 def calibration(data: StageData, documents: list[str]) -> list[tuple[str, str]]:

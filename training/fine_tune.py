@@ -21,6 +21,7 @@ from training.packed_bert import pack
 from training.tuning.batches import Draw, List, Step, Texts, digest_of, filled, plan_of
 from training.tuning.curve import Held, Point, best_of, exhausted
 from training.tuning.devices import Alone, Device, add_gradients
+from training.tuning.launch import processes
 from training.tuning.models import special, word_vectors
 from training.tuning.optimise import optimizer_for, schedule_for
 from training.tuning.settings import Hooks, Tuned, Tuning
@@ -46,7 +47,7 @@ def fine_tune(
         Conflict: if the work folder is of another training.
     """
     hooks = hooks or Hooks()
-    torch.set_num_threads(tuning.threads or cores())
+    torch.set_num_threads(tuning.threads or max(1, cores() // processes()))
     texts = Texts(tokenizer, layout_of(tokenizer.to_str()), tuning.max_tokens, tuning.query_tokens)
     draw = lists if callable(lists) else lambda _: lists
     plan = plan_of(draw, texts, tuning.epochs, tuning.step_tokens, tuning.seed)

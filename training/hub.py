@@ -21,6 +21,7 @@ FILES = (
 """What is fetched. Pickled weights and Python files are not among them."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 NAMED = re.compile(r"[\w.-]+(/[\w.-]+)?")
+NETWORK = {"TransportError", "RequestException", "LocalEntryNotFoundError", "OfflineModeIsEnabled"}
 WAY_OUT = "name a local directory with config.json, model.safetensors and tokenizer.json instead"
 
 
@@ -45,8 +46,7 @@ def fetch(name: str, revision: str | None = None) -> Fetched:
         NotReady: if huggingface_hub is missing.
         Unavailable: if the hub cannot be reached.
     """
-    if not NAMED.fullmatch(name):
-        raise InvalidInput(f"{name!r} is neither a directory nor a hub id such as owner/model")
+    check_id(name)
     try:
         import huggingface_hub
     except ImportError:
@@ -54,13 +54,27 @@ def fetch(name: str, revision: str | None = None) -> Fetched:
     try:
         commit = resolved(huggingface_hub, name, revision)
         directory = huggingface_hub.snapshot_download(name, revision=commit, allow_patterns=list(FILES))
-    except (OSError, ValueError, huggingface_hub.errors.HfHubHTTPError) as error:
-        raise explained(huggingface_hub, error, name, revision) from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] in ("httpx", "httpcore", "requests", "urllib3"):
-            raise explained(huggingface_hub, error, name, revision) from error
-        raise
+        if not from_network(huggingface_hub, error):
+            raise
+        raise explained(huggingface_hub, error, name, revision) from error
     return Fetched(Path(directory), commit)
+
+
+def check_id(name: str) -> None:
+    """Refuse what cannot be a hub id.
+
+    Raises:
+        InvalidInput: saying what one looks like.
+    """
+    if not NAMED.fullmatch(name):
+        raise InvalidInput(f"{name!r} is neither a directory nor a hub id such as owner/model")
+
+
+def from_network(hub: Any, error: Exception) -> bool:
+    """Whether the hub or the way to it failed; its client library has changed more than once."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, OSError | hub.errors.HfHubHTTPError) or bool(kinds & NETWORK)
 
 
 def resolved(hub: Any, name: str, revision: str | None) -> str:

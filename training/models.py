@@ -16,7 +16,7 @@ from training.export.checkpoint import CONFIG, read_json, weights
 from training.export.exporter import Report, export, replacing
 from training.export.parity import Gate, Parity
 from training.export.pooling import MODULES, body_of
-from training.hub import fetch
+from training.hub import check_id, fetch
 from training.progress import Track, quiet
 from training.samples import Samples
 
@@ -24,7 +24,11 @@ FOLDER = Path("models")
 """Where models are put, beside the store."""
 CLASSIFIER = "ForSequenceClassification"
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
-COLUMNS = ("variant", "MB", "mean deviation", "largest", "Kendall's tau", "top-10 overlap", "nDCG@10", "lost")
+NOTE = (
+    "The variant in use is marked *. Deviation: of scores (of cosines, for an encoder), the mean and the"
+    " largest; tau: Kendall's, of a query's candidates; top 10: share of the reference's that stays."
+)
+COLUMNS = ("variant", "MB", "deviation", "largest", "tau", "top 10", "nDCG@10", "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +129,9 @@ def named(wanted: Wanted) -> str:
     Raises:
         InvalidInput: for a name that is no plain file name.
     """
-    name = wanted.name or Path(wanted.source).resolve().name if local(wanted) else wanted.name
-    name = name or wanted.source.rpartition("/")[2]
+    if not local(wanted):
+        check_id(wanted.source)
+    name = wanted.name or Path(wanted.source).resolve().name
     if not NAME.fullmatch(name):
         raise InvalidInput(f"{name!r} is no name: letters, digits, '.', '_' and '-'", path="--name")
     return name
@@ -219,7 +224,7 @@ def parity_figures(report: Report) -> Figures:
         title=f"Parity with {report.reference}",
         columns=COLUMNS,
         rows=tuple(row(name, parity, name == report.variant) for name, parity in report.parity.items()),
-        note="Deviations are of scores (of cosines, for an encoder); the variant in use is marked *.",
+        note=NOTE,
     )
 
 
@@ -227,7 +232,7 @@ def row(name: str, parity: Parity, used: bool) -> tuple[str | float | None, ...]
     """A variant's figures."""
     return (
         f"{name} *" if used else name,
-        round(parity.bytes / 1e6, 1),
+        f"{parity.bytes / 1e6:.1f}",
         parity.mean_deviation,
         parity.max_deviation,
         parity.tau,

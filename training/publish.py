@@ -69,8 +69,8 @@ class Target:
 def train_and_publish(task: Task, target: Target, context: Context, now: datetime) -> tuple[str, Trained]:
     """Fit every stage, write the bundle, publish it; its version and what came of training.
 
-    Of several processes that were launched together the first alone publishes; the others' version is "". What
-    the fits kept in the work folder is removed once the bundle is published.
+    Of several processes that were launched together the first alone publishes; the others' version is "".
+    What the fits kept in the work folder is removed once the bundle is published.
 
     Raises:
         InvalidInput: for a collection, candidates or labels that cannot be right.

@@ -91,7 +91,7 @@ def settings(spec: StageSpec) -> dict[str, Cell]:
 
 def figures(stage: FittedStage, metrics: Mapping[str, Any]) -> list[Figures]:
     """The held-out metrics, the curve, and the parity of what was exported."""
-    found = []
+    found: list[Figures] = []
     if stage.name in metrics:
         rows = tuple((name, metrics["input"][name], value) for name, value in metrics[stage.name].items())
         found.append(
@@ -102,8 +102,8 @@ def figures(stage: FittedStage, metrics: Mapping[str, Any]) -> list[Figures]:
         heads = ("step", "loss", "held-out loss", "nDCG@10")
         found.append(Figures(title="Fine-tuning", columns=heads, rows=points, note="nDCG@10: linear gain."))
     parity = stage.fit.get("parity") or {}
-    rows = tuple((name, value) for name, value in parity.items() if isinstance(value, str | int | float))
-    if rows:
+    told = tuple((name, value) for name, value in parity.items() if isinstance(value, str | int | float))
+    if told:
         title = f"Parity of {stage.fit['variant']} with float32"
-        found.append(Figures(title=title, columns=("figure", "value"), rows=rows))
+        found.append(Figures(title=title, columns=("figure", "value"), rows=told))
     return found

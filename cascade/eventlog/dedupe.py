@@ -20,7 +20,7 @@ IDENTITY = {IMPRESSIONS: ("request_id",), INTERACTIONS: ("request_id", "event_id
 def firsts(table: pa.Table, kind: str) -> Rows:
     """int64[m]: the rows that stay, one an event, in the order of a hash of their identity."""
     keys = hash_rows(table, IDENTITY[kind])
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys)
     ordered = keys[order]
     repeats = np.zeros(len(order), bool)
     repeats[1:] = ordered[1:] == ordered[:-1]

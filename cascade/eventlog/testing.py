@@ -2,18 +2,22 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
+from cascade.eventlog.codec import encode, listed
+from cascade.eventlog.frames import frame
+from cascade.eventlog.layout import SEGMENT, SEGMENTS
 from cascade.eventlog.segment import Disk
 from cascade.eventlog.writer import LogWriter, Options
-from cascade.events import MICROS, Impression, Interaction
+from cascade.events import MICROS, Event, Impression, Interaction
 
 TENANT = "demo"
 START_S = 1_790_000_000
@@ -31,6 +35,16 @@ def done(event_id: str, request_id: str, candidate_id: str, at_s: float = 10.0, 
     """An interaction, a click unless told otherwise."""
     made: dict[str, Any] = {"type": "CLICK", "time_us": int((START_S + at_s) * MICROS), **fields}
     return Interaction(event_id=event_id, request_id=request_id, candidate_id=candidate_id, **made)
+
+
+def write_segment(root: Path, events: Sequence[Event], batch: int = 1_000, tenant: str = TENANT) -> Path:
+    """A sealed segment with these events, a frame a batch, as a writer leaves it; the log's root."""
+    folder = root / tenant / SEGMENTS
+    folder.mkdir(parents=True, exist_ok=True)
+    batches = (events[start : start + batch] for start in range(0, len(events), batch))
+    data = b"".join(frame(listed([encode(event) for event in some])) for some in batches)
+    (folder / f"{uuid4().hex}{SEGMENT}").write_bytes(data)
+    return root
 
 
 def matrix(values: Any) -> bytes:

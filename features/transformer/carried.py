@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any
 from weakref import finalize
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import NotReady
 from features.transformer.encoder import Reading, SentenceEncoder, load_sentence_encoder, ready
 from features.transformer.loaded import Model, check_golden
-from features.transformer.model import MODEL, NOTES, TOKENIZER, decode
+from features.transformer.model import MODEL, NOTES, TOKENIZER, decode, read_content
 from features.transformer.session import SESSIONS
 from features.transformer.wordpiece import WordPieces
 
@@ -34,7 +35,12 @@ def carry(directory: Path, reading: Reading) -> dict[str, NDArray[Any]]:
             " export it as int8, or use it in a bi_encoder stage",
             path=str(directory),
         )
-    return {name: np.frombuffer((directory / name).read_bytes(), np.uint8) for name in FILES}
+    files = {
+        MODEL: read_content(directory, notes),
+        TOKENIZER: (directory / TOKENIZER).read_bytes(),
+        NOTES: msgspec.json.encode(msgspec.structs.replace(notes, lender="")),
+    }
+    return {name: np.frombuffer(content, np.uint8) for name, content in files.items()}
 
 
 def carried(state: Mapping[str, NDArray[Any]], reading: Reading) -> SentenceEncoder:

@@ -10,7 +10,7 @@ import numpy as np
 from features.columns import Floats
 from features.errors import Corrupt, NotReady
 from features.transformer import packed, padded
-from features.transformer.model import MODEL, PADDED, TOKENIZER, Notes, read_notes
+from features.transformer.model import MODEL, PADDED, TOKENIZER, Notes, read_content, read_notes
 from features.transformer.packed import Pair, feed
 from features.transformer.session import SESSIONS, Sessions
 from features.transformer.wordpiece import WordPieces
@@ -42,7 +42,7 @@ class Model:
         """The graph's inputs for a micro-batch."""
         if self.notes.family != PADDED:
             return feed(pairs)
-        made = padded.padded(pairs, self.notes.padding, self.notes.layout.segments)
+        made = padded.padded(pairs, self.notes.padding, self.notes.layout.segments, self.notes.max_tokens)
         return {name: made[name] for name in names(self.session)}
 
 
@@ -57,7 +57,7 @@ def load_model(directory: Path, sessions: Sessions = SESSIONS) -> Model:
     tokenizer = directory / TOKENIZER
     if not tokenizer.is_file():
         raise NotReady(f"has no {TOKENIZER}; run `sluice train`", path=str(directory))
-    session = sessions.load(directory / MODEL, notes.digest)
+    session = sessions.share(read_content(directory, notes), notes.digest, MODEL)
     check_inputs(notes, names(session))
     model = Model(notes, session, WordPieces.load(tokenizer))
     check_golden(model)

@@ -7,6 +7,7 @@ import msgspec
 
 from features.errors import NotReady
 from features.transformer.layout import Layout
+from features.transformer.words import joined
 
 MODEL = "model.onnx"
 TOKENIZER = "tokenizer.json"
@@ -50,6 +51,8 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
         parity: variant → figures against the reference, as the exporter measured them.
         golden: a few inputs with what came out of them at export.
         source: where the checkpoint came from, in words; empty where it was made here.
+        lender: another model file, relative to the folder, whose word vectors this one borrows; the digest is
+            that of the whole model then.
     """
 
     family: str
@@ -65,6 +68,7 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
     parity: dict[str, dict[str, Any]] = {}
     golden: tuple[Golden, ...] = ()
     source: str = ""
+    lender: str = ""
 
     @property
     def independent(self) -> bool:
@@ -107,6 +111,38 @@ def read_notes(directory: Path) -> Notes:
         if value not in known:
             raise NotReady(f"is a {value!r} model; there are {', '.join(known)}", path=str(file))
     return notes
+
+
+def read_content(directory: Path, notes: Notes) -> bytes:
+    """The whole of model.onnx, with the word vectors that it borrows.
+
+    Raises:
+        NotReady: if there is no such file.
+        Corrupt: if the lender has no such vectors.
+    """
+    files = [directory / MODEL, *([directory / notes.lender] if notes.lender else ())]
+    for file in files:
+        if not file.is_file():
+            raise NotReady(f"has no {file.name}; run `sluice train`", path=str(file.parent))
+    contents = [file.read_bytes() for file in files]
+    return joined(*contents) if notes.lender else contents[0]
+
+
+def copy_model(source: Path, directory: Path) -> None:
+    """The model of one folder in another, whole, whatever it borrowed.
+
+    Raises:
+        NotReady: if a file is missing.
+    """
+    notes = read_notes(source)
+    (directory / MODEL).write_bytes(read_content(source, notes))
+    (directory / TOKENIZER).write_bytes((source / TOKENIZER).read_bytes())
+    write_notes(directory, msgspec.structs.replace(notes, lender=""))
+
+
+def write_notes(directory: Path, notes: Notes) -> None:
+    """Write model.json."""
+    (directory / NOTES).write_bytes(msgspec.json.format(msgspec.json.encode(notes), indent=2))
 
 
 def decode(data: bytes) -> Notes:

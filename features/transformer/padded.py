@@ -11,16 +11,17 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """Names of the graph's inputs; the last only where the model reads segments."""
 
 
-def padded(pairs: Sequence[Pair], padding: int, segments: bool) -> dict[str, NDArray[np.int64]]:
+def padded(pairs: Sequence[Pair], padding: int, segments: bool, most: int) -> dict[str, NDArray[np.int64]]:
     """`INPUTS`, int64[n, S] each, S the padded width of the longest pair.
 
     Args:
         pairs: a micro-batch.
         padding: the id that fills rows.
         segments: whether documents count as segment 1.
+        most: columns that the model has positions for.
     """
     lengths = np.array([len(pair) for pair in pairs])
-    columns = np.arange(width(int(lengths.max())))
+    columns = np.arange(max(lengths.max(), min(width(int(lengths.max())), most)))
     real = columns < lengths[:, None]
     ids = np.full(real.shape, padding, np.int64)
     ids[real] = np.concatenate([pair.ids for pair in pairs])

@@ -189,8 +189,7 @@ class Scheduler:
 
     Args:
         infer: runs a micro-batch. It is called on several threads at once.
-        workers: how many. Sessions with one thread each and as many workers as cores serve several requests
-            evenly; where the session has threads of its own, fewer workers.
+        workers: how many threads call it; 0 = one a core.
         clock: seconds, for what is told of waiting.
     """
 
@@ -268,14 +267,17 @@ class Schedulers:
         with self.lock:
             found = self.open.get(id(session))
             if found is None:
-                workers = self.workers or max(1, cores() // threads_of(session))
-                found = self.open[id(session)] = Scheduler(infer, workers)
+                found = self.open[id(session)] = Scheduler(infer, self.workers or workers_for(session))
         return found
 
 
-def threads_of(session: Any) -> int:
-    """Intra-op threads of a session."""
-    return int(session.get_session_options().intra_op_num_threads) or cores()
+def workers_for(session: Any) -> int:
+    """One a core for a session without threads of its own; one for every two cores where micro-batches share
+    the session's threads. On two cores that is a single worker with both: as many pairs a second as two
+    workers of one thread (`features/transformer/session.py`), and a newcomer waits half as long for the
+    micro-batch before it."""
+    alone = session.get_session_options().intra_op_num_threads == 1
+    return cores() if alone else max(1, cores() // 2)
 
 
 SCHEDULERS = Schedulers()

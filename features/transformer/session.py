@@ -40,9 +40,12 @@ class SessionSettings:
     arena: bool = True
 
     def options(self) -> Any:
-        """The `SessionOptions`. Memory patterns are off: they would be kept for every shape ever seen. Denormals
-        stay as they are: flushing them is set on a session's own threads and not on those that run it, so
-        that the same pair could score differently on another thread."""
+        """The `SessionOptions`.
+
+        Memory patterns are off: they would be kept for every shape ever seen. Denormals stay as they are:
+        flushing them is set on a session's own threads and not on those that run it, so that a pair could
+        score differently on another thread.
+        """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads or cores()
         options.inter_op_num_threads = 1

@@ -58,7 +58,9 @@ class VectorCache:
             return
         with self.lock:
             for key, vector, short in zip(keys, vectors, cut.tolist(), strict=True):
-                if key not in self.places:
+                if key in self.places:
+                    self.places.move_to_end(key)
+                else:
                     place = self._free_place()
                     self.places[key] = place
                     self.rows[place] = vector

@@ -148,3 +148,19 @@ def test_report_without_matplotlib(folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("training.report.importlib.util.find_spec", lambda name: None)
     with pytest.raises(NotReady, match=r"pip install 'sluice\[report\]'"):
         run("evaluate", "--collection", folder / "nowhere", "--report", folder / "x.html")
+
+
+def test_without_figures_the_last_stage_has_none(folder: Path) -> None:
+    """`--no-figures` publishes as ever, and leaves the cells of the last stage empty."""
+    result = run(
+        "train", "--collection", folder, "--queries", "train", "--config", folder / "cascade.toml",
+        "--store", folder / "other", "--tenant", "shop", "--no-figures", "--json", folder / "quick.json",
+    )  # fmt: skip
+    told = json.loads((folder / "quick.json").read_text())
+    assert result.exit_code == 0
+    assert set(told["metrics"]) == {"input", "linear"}
+    assert told["stages"][1]["fit"]["trees"] >= 1
+    bundle = DirectoryStore(folder / "other").path("shop", "default", told["version"])
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert manifest["metrics"] == {}
+    assert manifest["data"]["fits"]["lambdamart"]["trees"] == told["stages"][1]["fit"]["trees"]

@@ -1,10 +1,12 @@
 """The `semantic` kind: vectors that the caller sends, and vectors of texts."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cascade.states import load_states, save_states
 from features.batch import CandidateBatch, Query, single
 from features.columns import text, vector
 from features.encoder import load_encoder
@@ -12,7 +14,9 @@ from features.errors import InvalidConfig, InvalidInput, NotReady
 from features.featureset import FeatureSet
 from features.kinds.semantic import Semantic
 from features.registry import parse_features
-from features.testing import tiny_encoder
+from features.testing import random_batch, tiny_encoder
+from features.transformer.encoder import load_sentence_encoder
+from tests.support import require
 
 NAN = float("nan")
 SENT = Semantic(name="f", field="embedding", vector="query")
@@ -153,3 +157,63 @@ def test_declarations_that_cannot_be_right_are_refused_by_path(parameters: dict[
     """A configuration error that starts at the feature's table."""
     with pytest.raises(InvalidConfig, match=r"^\$\.features\[0\]"):
         parse_features([{"kind": "semantic", **parameters}])
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of an exported sentence encoder."""
+    require("onnx")
+    from training.bi_encode.testing import export_encoder
+
+    return export_encoder(tmp_path_factory.mktemp("model") / "encoder")
+
+
+def test_an_exported_encoder_travels_as_state(exported: Path, batch: CandidateBatch, tmp_path: Path) -> None:
+    """Saved with a set, it computes the same bytes where its directory is no more."""
+    directory = tmp_path / "model"
+    shutil.copytree(exported, directory)
+    feature = Semantic(name="f", fields=("title", "body"), encoder=str(directory))
+    prepared = FeatureSet.declare([feature]).prepare(batch)
+    first = prepared.compute(batch).values
+    save_states(tmp_path, prepared)
+    shutil.rmtree(directory)
+    loaded = load_states(tmp_path, FeatureSet.declare([feature]))
+    assert loaded.fingerprint == prepared.fingerprint
+    np.testing.assert_array_equal(loaded.compute(batch).values, first)
+    documents = load_sentence_encoder(exported).encode(["red ship. the sea", "green moon", "moon", None])
+    query = load_sentence_encoder(exported).encode(["red moon"])[0]
+    np.testing.assert_allclose(first[:, 0], documents @ query, atol=1e-6)
+
+
+def test_an_exported_encoder_keeps_the_laws(exported: Path) -> None:
+    """A row's value is its own to the bit, whatever its company, with prefixes and with the nearest field."""
+    feature = Semantic(
+        name="f", fields=("title", "body"), encoder=str(exported), combine="max", query_prefix="red: ",
+        document_prefix="the ", cache_mb=0,
+    )  # fmt: skip
+    state = feature.prepare(random_batch([], 0, False))
+    many = random_batch([4, 0, 3], 5, False)
+    whole = feature.compute(many, state)
+    assert feature.tolerance > Semantic(name="f", field="title").tolerance
+    for row in range(len(many)):
+        np.testing.assert_array_equal(
+            feature.compute(many.take(np.array([row])), state), whole[row : row + 1]
+        )
+
+
+def test_an_encoder_that_depends_on_its_company_is_refused(batch: CandidateBatch, tmp_path: Path) -> None:
+    """A feature's value is a row's own; a model in full precision is for a stage."""
+    require("onnx")
+    from training.bi_encode.testing import export_encoder
+
+    loose = export_encoder(tmp_path / "loose", variant="float32")
+    with pytest.raises(NotReady, match="bi_encoder stage"):
+        Semantic(name="f", field="title", encoder=str(loose)).prepare(batch)
+
+
+def test_a_state_without_its_model_is_not_ready(exported: Path, batch: CandidateBatch) -> None:
+    """A lost file of the state is named."""
+    feature = Semantic(name="f", field="title", encoder=str(exported))
+    state = {name: array for name, array in feature.prepare(batch).items() if name != "tokenizer.json"}
+    with pytest.raises(NotReady, match=r"no tokenizer\.json"):
+        feature.compute(batch, state)

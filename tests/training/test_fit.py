@@ -165,6 +165,50 @@ def test_held_out_metrics_leave_out_what_was_learned(
     assert metrics["one"]["nDCG@10"] < 0.99
 
 
+def test_folds_that_nobody_reads_are_not_fitted(
+    many: Collection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before a stage that learns nothing one fold is enough, and that stage scores no query beside it."""
+    learner, plain = MemoryTrainer(), MemoryTrainer(learns=False)
+    monkeypatch.setattr(fitting, "trainer_of", lambda spec: learner if spec.name == "one" else plain)
+    data = data_of(many)
+    fitted = fit_cascade(cascade(Memory(name="one"), Memory(name="two")), data, tmp_path, Context())
+    assert len(learner.given) == 2
+    assert fitted[0].scored.sum() == 12
+    assert (fitted[1].scored == fitted[0].scored).all()
+    assert set(held_out(data.batch, fitted, many.grades)) == {"input", "one", "two"}
+
+
+def test_without_figures_the_last_stage_is_fitted_once(
+    many: Collection, trainer: MemoryTrainer, tmp_path: Path
+) -> None:
+    """Earlier stages keep their folds, which later ones learn from; the last one's scores nobody reads."""
+    data = data_of(many)
+    context = Context(figures=False)
+    fitted = fit_cascade(cascade(Memory(name="one"), Memory(name="two")), data, tmp_path, context)
+    assert len([given for given in trainer.given if given.matrix.names]) == 1
+    assert not fitted[1].scored.any()
+    assert set(held_out(data.batch, fitted, many.grades)) == {"input", "one"}
+
+
+def test_each_fit_has_a_work_folder_of_its_own(
+    many: Collection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The kept model's and each fold's state never meet."""
+    found: list[Path | None] = []
+
+    class Noting(MemoryTrainer):
+        def fit(self, spec: Any, data: StageData, directory: Path, context: Context) -> Mapping[str, Any]:
+            found.append(context.work)
+            return super().fit(spec, data, directory, context)
+
+    noting = Noting()
+    monkeypatch.setattr(fitting, "trainer_of", lambda spec: noting)
+    context = Context(work=tmp_path / "work")
+    fit_cascade(cascade(Memory(name="one")), data_of(many), tmp_path / "files", context)
+    assert found == [tmp_path / "work" / "one" / name for name in ("whole", "fold-0")]
+
+
 def test_folds_come_from_the_stage_table() -> None:
     """`train.folds` of a stage says how many folds there are; 5 where there is no such table."""
     from training.trainers import folds_wanted

@@ -1,6 +1,5 @@
 """The join: what becomes of every event, and that nothing but the events themselves decides it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cascade.eventlog.compact import compact
-from cascade.eventlog.testing import START_S, TENANT, done, matrix, shown, writing
+from cascade.eventlog.testing import START_S, TENANT, done, matrix, shown, write_segment
 from cascade.events import MICROS, Event
 from features.errors import NotFound
 from training.events.join import Join
@@ -20,14 +19,6 @@ from training.events.rules import Counts, Rules, Window
 from training.events.schema import JOINED
 
 HOUR = 3_600.0
-
-
-def logged(root: Path, events: Sequence[Event], batch: int = 1_000) -> Path:
-    """A log with these events, a batch at a time."""
-    with writing(root, prefix=str(len(list(root.rglob("*.seg"))))) as writer:
-        for start in range(0, len(events), batch):
-            writer.append(TENANT, events[start : start + batch]).durable.result(30)
-    return root
 
 
 def table_of(root: Path, **how: Any) -> tuple[pa.Table, Counts]:
@@ -56,7 +47,7 @@ def counts_of(root: Path, **how: Any) -> dict[str, int]:
 
 def test_every_shown_item_is_a_row_with_what_became_of_it(tmp_path: Path) -> None:
     """Clicks in their order, dwell by who measured it, counts by type, named types, and the largest value."""
-    logged(
+    write_segment(
         tmp_path,
         [
             shown("r", "a", "b", "c", query="shoes", user="u", scores=matrix([3, np.nan, 1]), arm="x"),
@@ -85,7 +76,7 @@ def test_every_shown_item_is_a_row_with_what_became_of_it(tmp_path: Path) -> Non
 
 def test_each_thing_that_can_be_wrong_is_counted_once(tmp_path: Path) -> None:
     """Orphans, items never shown, places beyond the page, skewed clocks, late events, dwells that cannot be."""
-    logged(
+    write_segment(
         tmp_path,
         [
             shown("r", "a", "b", "c"),
@@ -125,8 +116,8 @@ def test_each_thing_that_can_be_wrong_is_counted_once(tmp_path: Path) -> None:
 def test_repetitions_fall_out(tmp_path: Path) -> None:
     """An event twice counts once, and of a page that was logged twice the earliest counts."""
     page, click = shown("r", "a", "b"), done("1", "r", "a")
-    logged(tmp_path, [page, click])
-    logged(tmp_path, [page, click, shown("r", "b", "a", at_s=5)])
+    write_segment(tmp_path, [page, click])
+    write_segment(tmp_path, [page, click, shown("r", "b", "a", at_s=5)])
     table, counts = table_of(tmp_path)
     assert table["candidate_id"].to_pylist() == ["a", "b"]
     assert table["n_click"].to_pylist() == [1, 0]
@@ -138,7 +129,7 @@ def test_a_bot_is_left_out_for_the_hour_in_which_it_was_one(tmp_path: Path) -> N
     events: list[Event] = [shown(f"b{n}", user="bot", at_s=n) for n in range(6)]
     events += [done(f"c{n}", f"b{n}", "a", at_s=n) for n in range(6)]
     events += [shown("next", user="bot", at_s=HOUR), shown("other", user="someone")]
-    logged(tmp_path, [*events, done("ok", "next", "a", at_s=HOUR)])
+    write_segment(tmp_path, [*events, done("ok", "next", "a", at_s=HOUR)])
     counts = counts_of(tmp_path, rules=Rules(bot_events=10))
     assert (counts["pages"], counts["bot_pages"], counts["bot"], counts["joined"]) == (2, 6, 6, 1)
     assert counts_of(tmp_path, rules=Rules(bot_events=12))["pages"] == 8
@@ -146,14 +137,16 @@ def test_a_bot_is_left_out_for_the_hour_in_which_it_was_one(tmp_path: Path) -> N
 
 def test_a_page_that_nobody_is_known_for_has_a_limit_too(tmp_path: Path) -> None:
     """Thousands of clicks on one page of an unknown person are a bot's; a session is a person as well."""
-    logged(tmp_path, [shown("r"), *(done(f"{n}", "r", "a") for n in range(50)), shown("s", session="x")])
+    write_segment(
+        tmp_path, [shown("r"), *(done(f"{n}", "r", "a") for n in range(50)), shown("s", session="x")]
+    )
     counts = counts_of(tmp_path, rules=Rules(bot_events=50))
     assert (counts["pages"], counts["bot_pages"], counts["bot"]) == (1, 1, 50)
 
 
 def test_the_window_cuts_pages_and_knows_the_neighbours(tmp_path: Path) -> None:
     """Pages before it, after it, or not yet settled are left out, and clicks on them are no orphans."""
-    logged(
+    write_segment(
         tmp_path,
         [
             shown("before", at_s=-50),
@@ -166,9 +159,7 @@ def test_the_window_cuts_pages_and_knows_the_neighbours(tmp_path: Path) -> None:
             done("not yet", "in", "b", at_s=150),
         ],
     )
-    window = Window(
-        since_us=START_S * MICROS, watermark_us=(START_S + 100) * MICROS, settle_s=30.0
-    )
+    window = Window(since_us=START_S * MICROS, watermark_us=(START_S + 100) * MICROS, settle_s=30.0)
     counts = counts_of(tmp_path, window=window)
     assert (counts["pages"], counts["joined"], counts["outside"]) == (1, 1, 2)
     assert "orphan" not in counts
@@ -177,7 +168,7 @@ def test_the_window_cuts_pages_and_knows_the_neighbours(tmp_path: Path) -> None:
 def test_pages_whose_lists_do_not_fit_are_left_out(tmp_path: Path) -> None:
     """An import may hold anything: such a page is counted, and does not shift its neighbours' items."""
     broken = shown("broken", "a", "b", positions=(1, 2, 3))
-    logged(tmp_path, [shown("x"), broken, shown("y"), shown("empty", candidates=())])
+    write_segment(tmp_path, [shown("x"), broken, shown("y"), shown("empty", candidates=())])
     table, counts = table_of(tmp_path)
     assert counts.broken_pages == 2
     assert set(table["request_id"].to_pylist()) == {"x", "y"}
@@ -186,7 +177,7 @@ def test_pages_whose_lists_do_not_fit_are_left_out(tmp_path: Path) -> None:
 def test_features_come_back_to_the_bit(tmp_path: Path) -> None:
     """What was logged with two feature sets comes back by set, along the rows, NaN and signs of zero included."""
     one, two = matrix([[1.5, np.nan], [-0.0, 3.0]]), matrix([[7.0], [8.0], [9.0]])
-    logged(
+    write_segment(
         tmp_path,
         [
             shown("p", "a", "b", features=one, names=("f", "g"), fingerprint="1"),
@@ -208,7 +199,7 @@ def test_parts_make_no_difference(tmp_path: Path) -> None:
     """In one part or in dozens, before a compaction or after it: the same table, row for row."""
     events: list[Event] = [shown(f"r{n}", user=f"u{n % 7}", at_s=n) for n in range(200)]
     events += [done(f"e{n}", f"r{n % 200}", "abc"[n % 3], at_s=n) for n in range(400)]
-    logged(tmp_path, events)
+    write_segment(tmp_path, events)
     rules = Rules(bot_events=85)
     whole, counts = table_of(tmp_path, rules=rules)
     assert counts.bot_pages > 0
@@ -232,12 +223,15 @@ CLICKS = st.builds(
     st.sampled_from([None, 3.0, 9.0]),
 )
 IMPRESSIONS = st.builds(
-    lambda page, at, user: shown(page, at_s=at, user=user), PAGES.filter(lambda page: page != "gone"), TIMES, ITEMS
+    lambda page, at, user: shown(page, at_s=at, user=user),
+    PAGES.filter(lambda page: page != "gone"),
+    TIMES,
+    ITEMS,
 )
 EVENTS = st.lists(st.one_of(CLICKS, IMPRESSIONS), min_size=1, max_size=25)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(EVENTS, st.randoms(use_true_random=False), st.integers(1, 9), st.booleans())
 def test_order_repetition_and_batches_make_no_difference(
     events: list[Event], random: Any, batch: int, compacted: bool
@@ -246,11 +240,11 @@ def test_order_repetition_and_batches_make_no_difference(
     again = [*events, *random.choices(events, k=5)]
     random.shuffle(again)
     with TemporaryDirectory() as one, TemporaryDirectory() as other:
-        first, counts = table_of(logged(Path(one), events))
-        logged(Path(other), again[: len(again) // 2], batch)
+        first, counts = table_of(write_segment(Path(one), events))
+        write_segment(Path(other), again[: len(again) // 2], batch)
         if compacted:
             compact(Path(other) / TENANT)
-        second, _ = table_of(logged(Path(other), again[len(again) // 2 :], batch), part_events=10)
+        second, _ = table_of(write_segment(Path(other), again[len(again) // 2 :], batch), part_events=10)
     assert written(second) == written(first)
     fates = ("joined", "duplicate_interactions", "orphan", "outside", "bot", "not_shown", "beyond_page")
     assert sum(getattr(counts, fate) for fate in (*fates, "skewed", "late")) == counts.interactions
@@ -264,5 +258,5 @@ def test_a_tenant_without_events_is_an_error(tmp_path: Path) -> None:
 
 def test_a_log_of_clicks_alone_joins_to_nothing(tmp_path: Path) -> None:
     """No impression, no page: every click is an orphan, and nothing fails."""
-    logged(tmp_path, [done("1", "r", "a")])
+    write_segment(tmp_path, [done("1", "r", "a")])
     assert counts_of(tmp_path) == {"interactions": 1, "orphan": 1}

@@ -41,9 +41,9 @@ class Rules:
 def strongest(rules: Rules, done: Mapping[str, Any], dwell: Doubles | None = None) -> Doubles:
     """float64[n], 0 to 1: the largest declared weight of what was done, over the largest there is.
 
-    `done`: type → how often, [n]. The maximum, not the last: a click after a purchase takes nothing away, and
-    the order in which events arrive plays no part. `dwell`: deviations above the usual (`dwell.py`), NaN where
-    not measured; it moves a lone click between nothing and the next stronger interaction.
+    `done`: type → how often, [n]. The maximum, not the last: a click after a purchase takes nothing away,
+    and the order in which events arrive plays no part. `dwell`: deviations above the usual (`dwell.py`),
+    NaN where not measured; it moves a lone click between nothing and the next stronger interaction.
     """
     top = max(rules.weights.values())
     size = len(next(iter(done.values()))) if done else 0

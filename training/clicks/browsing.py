@@ -10,9 +10,9 @@ import numpy as np
 
 from features.columns import Doubles, Rows
 from training.clicks.cells import fit_products, gather
-from training.clicks.em import Climb, Patience
+from training.clicks.em import USUAL, Climb, Patience
 from training.clicks.impressions import Impressions, Source, clicks_by_rank
-from training.clicks.model import Pages2d, Prior, with_mean
+from training.clicks.model import MEAN, Pages2d, Prior, with_mean
 from training.clicks.pairs import Pairs
 from training.clicks.position_based import posterior
 
@@ -21,8 +21,8 @@ from training.clicks.position_based import posterior
 class UserBrowsing:
     """Settings of the fit."""
 
-    prior: Prior = Prior()
-    patience: Patience = Patience()
+    prior: Prior = MEAN
+    patience: Patience = USUAL
     name: str = "user_browsing"
 
     def fit(self, source: Source, pairs: Pairs) -> "FittedUserBrowsing":

@@ -14,6 +14,7 @@ from training.clicks.em import Climb, Patience, climb
 from training.clicks.impressions import Impressions, Source
 from training.clicks.model import LEAST
 from training.clicks.pairs import Pairs
+from training.clicks.sums import summed
 
 MOST_DENSE = 1 << 25
 
@@ -39,11 +40,11 @@ class Cells:
 
     def by_pair(self, values: Doubles) -> Doubles:
         """float64[pairs]: sums of a value of the cells."""
-        return np.bincount(self.pair, values, self.pairs)
+        return summed(self.pair, values, self.pairs)
 
     def by_context(self, values: Doubles) -> Doubles:
         """float64[contexts]."""
-        return np.bincount(self.context, values, self.contexts)
+        return summed(self.context, values, self.contexts)
 
 
 def gather(source: Source, pairs: Pairs, contexts: int, context_of: ContextOf) -> Cells:
@@ -67,8 +68,8 @@ class Dense:
 
     def add(self, keys: Rows, shown: Doubles, clicks: Doubles) -> None:
         """Add to the cells of `keys`."""
-        self.shown += np.bincount(keys, shown, len(self.shown))
-        self.clicks += np.bincount(keys, clicks, len(self.clicks))
+        self.shown += summed(keys, shown, len(self.shown))
+        self.clicks += summed(keys, clicks, len(self.clicks))
 
     def cells(self) -> tuple[Rows, Doubles, Doubles]:
         """The cells that occur."""
@@ -85,8 +86,8 @@ class Sparse:
     def add(self, keys: Rows, shown: Doubles, clicks: Doubles) -> None:
         """Add to the cells of `keys`."""
         self.keys, owner = np.unique(np.concatenate([self.keys, keys]), return_inverse=True)
-        self.shown = np.bincount(owner, np.concatenate([self.shown, shown]), len(self.keys))
-        self.clicks = np.bincount(owner, np.concatenate([self.clicks, clicks]), len(self.keys))
+        self.shown = summed(owner, np.concatenate([self.shown, shown]), len(self.keys))
+        self.clicks = summed(owner, np.concatenate([self.clicks, clicks]), len(self.keys))
 
     def cells(self) -> tuple[Rows, Doubles, Doubles]:
         """The cells that occur."""

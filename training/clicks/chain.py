@@ -138,7 +138,9 @@ def backward(pages: Impressions, alpha: Pages2d, sigma: Pages2d, gamma: float) -
         following = gamma * quiet[:, rank + 1]
         goes = here * at_last * following / np.maximum(1 - gamma + following, LEAST)
         here = np.where(there & (rank >= last), goes, here)
-    return Expected(examined, satisfied, np.log(np.maximum(below, 1e-300)) + above(pages, alpha, sigma, gamma))
+    return Expected(
+        examined, satisfied, np.log(np.maximum(below, 1e-300)) + above(pages, alpha, sigma, gamma)
+    )
 
 
 def tails(pages: Impressions, alpha: Pages2d, gamma: float) -> Pages2d:

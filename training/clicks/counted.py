@@ -12,15 +12,16 @@ import numpy as np
 from features.columns import Doubles
 from training.clicks.chain import FittedChain, last_clicks
 from training.clicks.impressions import Flags, Impressions, Source, clicks_by_rank
-from training.clicks.model import Prior, with_mean
+from training.clicks.model import HALF, MEAN, Prior, with_mean
 from training.clicks.pairs import Pairs
+from training.clicks.sums import summed
 
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
     """Settings of the fit."""
 
-    prior: Prior = Prior()
+    prior: Prior = MEAN
     name: str = "cascade"
 
     def fit(self, source: Source, pairs: Pairs) -> FittedChain:
@@ -36,8 +37,8 @@ class Cascade:
 class SimplifiedDbn:
     """Settings of the fit."""
 
-    prior: Prior = Prior()
-    satisfied: Prior = Prior(mean=0.5)
+    prior: Prior = MEAN
+    satisfied: Prior = HALF
     name: str = "simplified_dbn"
 
     def fit(self, source: Source, pairs: Pairs) -> FittedChain:
@@ -63,8 +64,8 @@ def counts(
         at = pairs.at(pages)
         there = examined(pages) & (at >= 0)
         weight = np.broadcast_to(pages.weight[:, None], there.shape)[there]
-        seen += np.bincount(at[there], weight, len(pairs))
-        found += np.bincount(at[there], weight * marked(pages)[there], len(pairs))
+        seen += summed(at[there], weight, len(pairs))
+        found += summed(at[there], weight * marked(pages)[there], len(pairs))
     return seen, found
 
 

@@ -1,28 +1,29 @@
 """The full dynamic Bayesian network by EM: α and σ by pair, and one persistence γ.
 
-Chapelle and Zhang (WWW 2009); the E-step in closed form, since all above the last click is certain and nothing
-below it is clicked (`chain.backward`). One pass over the log a round; sums between its parts.
+Chapelle and Zhang (WWW 2009); the E-step in closed form, since all above the last click is certain and
+nothing below it is clicked (`chain.backward`). One pass over the log a round; sums between its parts.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from features.columns import Doubles
+from features.columns import Doubles, Rows
 from training.clicks.chain import Expected, FittedChain, backward, last_clicks
-from training.clicks.em import Patience, climb
-from training.clicks.impressions import Impressions, Source, clicks_by_rank, condensed
-from training.clicks.model import Prior, with_mean
+from training.clicks.em import FEW, Patience, climb
+from training.clicks.impressions import Flags, Impressions, Source, clicks_by_rank, condensed
+from training.clicks.model import HALF, MEAN, Prior, with_mean
 from training.clicks.pairs import Pairs
+from training.clicks.sums import summed
 
 
 @dataclass(frozen=True, slots=True)
 class DynamicBayesian:
     """Settings of the fit; `persistence` to begin with."""
 
-    prior: Prior = Prior()
-    satisfied: Prior = Prior(mean=0.5)
-    patience: Patience = Patience(tolerance=1e-4, rounds=120)
+    prior: Prior = MEAN
+    satisfied: Prior = HALF
+    patience: Patience = FEW
     persistence: float = 0.8
     name: str = "dynamic_bayesian"
 
@@ -47,7 +48,10 @@ class DynamicBayesian:
 
         found = climb(step, np.append(self.persistence, means), self.patience, 1)
         alpha, sigma = found.values[1 : size + 1], found.values[size + 1 :]
-        known = with_mean(alpha, last.counted[:size] + strength), with_mean(sigma, last.counted[size:] + weight)
+        known = (
+            with_mean(alpha, last.counted[:size] + strength),
+            with_mean(sigma, last.counted[size:] + weight),
+        )
         return FittedChain(self.name, pairs, *known, float(found.values[0]), 0.0, found.objectives)
 
 
@@ -80,7 +84,7 @@ class Sums:
         return total
 
     @classmethod
-    def of(cls, pages: Impressions, at: Doubles, expected: Expected, size: int) -> "Sums":
+    def of(cls, pages: Impressions, at: Rows, expected: Expected, size: int) -> "Sums":
         """The sums of one part."""
         weight, last = pages.weight[:, None], np.arange(pages.positions) == last_clicks(pages)[:, None]
         seen, clicks = expected.examined * weight, pages.clicked * weight
@@ -88,7 +92,7 @@ class Sums:
         there = at >= 0
 
         def by_pair(values: Doubles) -> Doubles:
-            return np.bincount(at[there], values[there], size)
+            return summed(at[there], values[there], size)
 
         above, below = first_and_last(pages)
         return cls(
@@ -109,7 +113,7 @@ class Sums:
         )
 
 
-def first_and_last(pages: Impressions) -> tuple[Doubles, Doubles]:
+def first_and_last(pages: Impressions) -> tuple[Flags, Flags]:
     """bool[p, K] twice: the uppermost and the lowest document of every page."""
     ranks, shown = np.arange(pages.positions), pages.shown
     lowest = np.where(shown, ranks, -1).max(axis=1, initial=-1)[:, None]

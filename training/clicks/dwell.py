@@ -2,10 +2,11 @@
 
 ln s = μ + β·ln(1 + length) + u_query + u_user + ε, with u drawn from normal distributions (a mixed model with
 crossed random intercepts, fitted by EM-like rounds of best linear unbiased prediction: Robinson, 1991). The
-evidence is the residual in deviations. Seconds that the browser measured and those that the server infers from
-the next request are two quantities with two models. A tab left open says nothing: seconds are capped.
+evidence is the residual in deviations. Seconds that the browser measured and those that the server infers
+from the next request are two quantities with two models. A tab left open says nothing: seconds are capped.
 
-Whether dwell earns anything has to be shown on judged data (`python -m benchmarks dwell`); it is off by default.
+Whether dwell earns anything has to be shown on judged data (`python -m benchmarks dwell`); it is off by
+default.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 
 from features.columns import Doubles, Rows
 from features.errors import InvalidInput
+from training.clicks.sums import summed
 
 CAP_S = 600.0
 LEAST_S = 0.1
@@ -74,11 +76,17 @@ class DwellModel:
 def logged(seconds: Doubles, cap_s: float) -> Doubles:
     """ln of seconds between a tenth and the cap; NaN stays, and so does what is below 0: no measurement."""
     measured = np.where(seconds >= 0, seconds, np.nan)
-    return np.log(np.clip(measured, LEAST_S, cap_s))
+    nats: Doubles = np.log(np.clip(measured, LEAST_S, cap_s))
+    return nats
 
 
 def fit_dwell(
-    visits: Visits, *, cap_s: float = CAP_S, by_query: bool = True, by_user: bool = True, by_length: bool = True
+    visits: Visits,
+    *,
+    cap_s: float = CAP_S,
+    by_query: bool = True,
+    by_user: bool = True,
+    by_length: bool = True,
 ) -> DwellModel:
     """The model of the visits whose dwell was measured.
 
@@ -115,7 +123,7 @@ def predicted(rest: Doubles, group: Rows, size: int, ratio: float) -> tuple[Doub
     """
     known = group >= 0
     count = np.bincount(group[known], minlength=size).astype(np.float64)
-    total = np.bincount(group[known], rest[known], size)
+    total = summed(group[known], rest[known], size)
     effect = total / (count + ratio)
     noise = float(np.var(rest[known] - effect[group[known]])) if known.any() else 1.0
     between = float(np.mean(effect**2 + noise / (count + ratio))) if size else noise

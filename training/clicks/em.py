@@ -26,6 +26,13 @@ class Patience:
     rounds: int = 500
 
 
+USUAL = Patience()
+LONG = Patience(rounds=4_000)
+ROUGH = Patience(tolerance=1e-4, rounds=1_000)
+FEW = Patience(tolerance=1e-4, rounds=120)
+"""Each round is a pass over the whole log."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Climb:
     """Where EM ended.

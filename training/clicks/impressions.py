@@ -77,7 +77,8 @@ class Impressions:
     @property
     def shown(self) -> Flags:
         """bool[p, K]: where there is a document."""
-        return self.documents != NOTHING
+        there: Flags = self.documents != NOTHING
+        return there
 
     def take(self, pages: Any) -> "Impressions":
         """The given pages (int64 or bool), in the given order."""
@@ -156,7 +157,7 @@ def clicks_by_rank(source: Source) -> tuple[Doubles, Doubles]:
 
 
 def condensed(source: Source, most: int = 5_000_000) -> Source:
-    """The same log with equal pages merged and held in memory, unless more than `most` distinct ones remain."""
+    """The same log, equal pages merged and held in memory, unless more than `most` distinct ones are left."""
     held: list[Impressions] = []
     for pages in source():
         held.append(pages.compressed())

@@ -1,5 +1,6 @@
-"""Intervals by resampling whole pages, or whole queries, of a log (Efron, 1979; Poisson weights: Chamandy et al.,
-"Estimating Uncertainty for Massive Data Streams", 2012), and propensities by group, shrunk to the whole.
+"""Intervals by resampling whole pages or queries of a log, and propensities by group, shrunk to the whole.
+
+Poisson bootstrap: Efron (1979); Chamandy et al., "Estimating Uncertainty for Massive Data Streams" (2012).
 
 Clicks of one page hang together, and so do pages of one query. Resample by query where there are many; the
 few heads of a short list of queries say little of other queries.
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.stats import norm
 
-from features.columns import Doubles
+from features.columns import Doubles, Rows
 from training.clicks.cells import fit_products, gather
-from training.clicks.em import Patience
+from training.clicks.em import ROUGH, Patience
 from training.clicks.impressions import Impressions, clicks_by_rank, parts
-from training.clicks.model import Prior
+from training.clicks.model import MEAN, Prior
 from training.clicks.pairs import Pairs
 from training.progress import Track, quiet
 
@@ -26,7 +28,7 @@ Estimate = Callable[[Impressions], Doubles]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Interval:
-    """An estimate with its percentile interval, of as many figures as the estimate has."""
+    """An estimate with its bias-corrected percentile interval, of as many figures as the estimate has."""
 
     value: Doubles
     low: Doubles
@@ -50,8 +52,21 @@ def bootstrap(
         estimate(resampled(held, unit, np.random.default_rng([seed, number])))
         for number in track(range(resamples), f"resampling by {unit}")
     ]
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return Interval(estimate(held), low, high, np.std(drawn, axis=0, ddof=1))
+    value = estimate(held)
+    low, high = (bias_corrected(np.array(drawn), value, end) for end in ((1 - level) / 2, (1 + level) / 2))
+    return Interval(value, low, high, np.std(drawn, axis=0, ddof=1))
+
+
+def bias_corrected(drawn: Doubles, value: Doubles, end: float) -> Doubles:
+    """The quantile of resampled figures whose median is not the estimate (Efron, 1987): Φ(2·z_0 + z_end).
+
+    Priors and limits draw figures of a smaller log to one side.
+    """
+    count = len(drawn)
+    share = ((drawn < value).sum(axis=0) + (drawn == value).sum(axis=0) / 2) / count
+    shift = norm.ppf(np.clip(share, 0.5 / count, 1 - 0.5 / count))
+    at = norm.cdf(2 * shift + norm.ppf(end))
+    return np.array([np.quantile(drawn[:, k], at[k]) for k in range(drawn.shape[1])])
 
 
 def resampled(pages: Impressions, unit: Unit, random: np.random.Generator) -> Impressions:
@@ -72,8 +87,8 @@ class ByGroup:
 
     groups: int
     positions: int
-    prior: Prior = Prior()
-    patience: Patience = Patience(tolerance=1e-4, rounds=1_000)
+    prior: Prior = MEAN
+    patience: Patience = ROUGH
 
     def __call__(self, pages: Impressions) -> Doubles:
         """float64[groups · K]: ln(θ_k / θ_1) of each group, NaN where it has no page."""
@@ -85,12 +100,14 @@ class ByGroup:
         relative = np.where(seen, logs - logs[:, :1], np.nan)
         return relative.ravel()
 
-    def _contexts(self, pages: Impressions) -> Doubles:
+    def _contexts(self, pages: Impressions) -> Rows:
         ranks = np.minimum(np.arange(pages.positions), self.positions - 1)
-        return pages.group[:, None] * self.positions + ranks
+        contexts: Rows = pages.group[:, None] * self.positions + ranks
+        return contexts
 
     def shrunk(self, pages: Impressions, *, resamples: int = 50, seed: int = 7) -> Doubles:
-        """float64[groups, K]: θ_k / θ_1 of each group, drawn to the whole as far as its own figures are unsure.
+        """float64[groups, K]: θ_k / θ_1 of each group, drawn to the whole as far as its own figures are
+        unsure.
 
         Empirical Bayes on the logarithm: w = τ²/(τ² + s²), s from resampled pages, τ² the variance between
         groups beyond s (DerSimonian and Laird, 1986). A group without pages has the whole's.
@@ -100,7 +117,8 @@ class ByGroup:
         whole = ByGroup(1, self.positions, self.prior, self.patience)(ungrouped(pages))
         value, deviation = own.value.reshape(shape), own.deviation.reshape(shape)
         drawn = np.array([toward(value[:, k], deviation[:, k], whole[k]) for k in range(self.positions)]).T
-        return np.exp(drawn)
+        shares: Doubles = np.exp(drawn)
+        return shares
 
 
 def toward(values: Doubles, deviations: Doubles, whole: float) -> Doubles:

@@ -1,9 +1,9 @@
 """Propensities by intervention harvesting: what the same document earned at two positions.
 
-Agarwal et al., "Estimating Position Bias without Intrusive Interventions" (WSDM 2019), AllPairs: where several
-rankers were in use at the same time, or positions were swapped, a document was put at k and at k' by chance,
-and its click rates there differ by the positions alone. With ĉ_kk' the clicks at k of pairs seen at both k and
-k' and p_k, r_kk' = r_k'k in [0, 1]:
+Agarwal et al., "Estimating Position Bias without Intrusive Interventions" (WSDM 2019), AllPairs: where
+several rankers were in use at the same time, or positions were swapped, a document was put at k and at k'
+by chance, and its click rates there differ by the positions alone. With ĉ_kk' the clicks at k of pairs seen
+at both k and k' and p_k, r_kk' = r_k'k in [0, 1]:
 
     max Σ_{k ≠ k'} ĉ_kk' ln(p_k r_kk') + (n_kk' - ĉ_kk') ln(1 - p_k r_kk')
 
@@ -72,7 +72,9 @@ class Harvest:
                 " rankers at a time, swap positions, or fit with features (regression-EM)",
                 path="impressions",
             )
-        found = optimize.minimize(self._loss, np.zeros(self._size), jac=True, method="L-BFGS-B", options=PATIENCE)
+        found = optimize.minimize(
+            self._loss, np.zeros(self._size), jac=True, method="L-BFGS-B", options=PATIENCE
+        )
         p = expit(found.x[: len(self.impressions)])
         return np.where(self.linked, p / p[0], np.nan)
 

@@ -1,10 +1,11 @@
 """Relevance as what clicks have in common: the rates at each rank of relevant and other documents, by EM.
 
 A pair (query, document) is relevant (z = 1) or not, once and for all pages. Where it stands at rank k, it is
-clicked at rate ρ_kz. So its clicks are binomial, those of all pairs a mixture, and EM tells both rates of every
-rank, with no need for the same document at several ranks: repeated pages of one ranker are enough. Both rates
-are free at each rank, which holds the position bias, trust bias (the affine model of Agarwal et al., WWW 2019,
-and Vardasbi et al., CIKM 2020: ρ_kz = θ_k ε_kz) and, in the mean, whatever cascade a person follows.
+clicked at rate ρ_kz. So its clicks are binomial, those of all pairs a mixture, and EM tells both rates of
+every rank, with no need for the same document at several ranks: repeated pages of one ranker are enough.
+Both rates are free at each rank, which holds the position bias, trust bias (the affine model of Agarwal et
+al., WWW 2019, and Vardasbi et al., CIKM 2020: ρ_kz = θ_k ε_kz) and, in the mean, whatever cascade a person
+follows.
 
 P(z = 1) is the share at that rank, or a probability given for each pair (from features).
 """
@@ -50,8 +51,9 @@ class LatentRelevance:
         return cells.by_pair(evidence(cells, self.rates))
 
     def posterior(self, cells: Cells, prior: Doubles | None = None) -> Doubles:
-        """float64[pairs]: P(z = 1 | clicks); `prior` float64[pairs], else the share at the ranks it stood at."""
-        before = prior_logit(cells, self.share) if prior is None else logit(np.clip(prior, LEAST, 1 - LEAST))
+        """float64[pairs]: P(z = 1 | clicks); `prior` float64[pairs], else by the ranks a pair stood at."""
+        known = None if prior is None else logit(np.clip(prior, LEAST, 1 - LEAST))
+        before = prior_logit(cells, self.share) if known is None else known
         probability: Doubles = expit(before + self.evidence(cells))
         return probability
 
@@ -60,7 +62,9 @@ def fit_latent(cells: Cells, rounds: int = 300, tolerance: float = 1e-7) -> Late
     """EM from rates at half and twice the rank's click rate, until the likelihood stands still."""
     total, hits = cells.by_context(cells.shown), cells.by_context(cells.clicks)
     mean = (hits + LEAST) / (total + LEAST)
-    model = LatentRelevance(np.stack([mean * 0.5, np.minimum(mean * 2, 0.95)], axis=1), np.full(len(mean), 0.3), ())
+    model = LatentRelevance(
+        np.stack([mean * 0.5, np.minimum(mean * 2, 0.95)], axis=1), np.full(len(mean), 0.3), ()
+    )
     trace: list[float] = []
     for _ in range(rounds):
         before, found = prior_logit(cells, model.share), model.evidence(cells)
@@ -93,7 +97,9 @@ def evidence(cells: Cells, rates: Doubles) -> Doubles:
     """float64[m]: the log-likelihood ratio of each cell."""
     other, relevant = rates[cells.context, 0], rates[cells.context, 1]
     missed = cells.shown - cells.clicks
-    ratio: Doubles = cells.clicks * np.log(relevant / other) + missed * (np.log1p(-relevant) - np.log1p(-other))
+    ratio: Doubles = cells.clicks * np.log(relevant / other) + missed * (
+        np.log1p(-relevant) - np.log1p(-other)
+    )
     return ratio
 
 

@@ -83,6 +83,10 @@ class Prior:
         return float(np.clip(first, 1e-3, 1 - 1e-3)), self.strength
 
 
+MEAN = Prior()
+HALF = Prior(mean=0.5)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
     """How well a model foretells clicks.

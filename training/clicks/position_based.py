@@ -13,9 +13,9 @@ import numpy as np
 
 from features.columns import Doubles, Rows
 from training.clicks.cells import fit_products, gather
-from training.clicks.em import Climb, Patience
+from training.clicks.em import LONG, Climb, Patience
 from training.clicks.impressions import Impressions, Source, clicks_by_rank
-from training.clicks.model import LEAST, Pages2d, Prior, with_mean
+from training.clicks.model import LEAST, MEAN, Pages2d, Prior, with_mean
 from training.clicks.pairs import Pairs
 
 
@@ -23,8 +23,8 @@ from training.clicks.pairs import Pairs
 class PositionBased:
     """Settings of the fit."""
 
-    prior: Prior = Prior()
-    patience: Patience = Patience(rounds=4000)
+    prior: Prior = MEAN
+    patience: Patience = LONG
     name: str = "position_based"
 
     def fit(self, source: Source, pairs: Pairs) -> "FittedPositionBased":

@@ -34,7 +34,8 @@ class Names:
         encoded = column.cast(pa.string()).combine_chunks()
         encoded = pc.fill_null(encoded, "").dictionary_encode()
         fresh = [self.numbers.setdefault(name, len(self.numbers)) for name in encoded.dictionary.to_pylist()]
-        return np.array(fresh, np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
+        numbers: Rows = np.array(fresh, np.int64)[encoded.indices.to_numpy(zero_copy_only=False)]
+        return numbers
 
     def find(self, names: Iterable[str]) -> Rows:
         """The numbers of the given strings; -1 for what the log does not have."""
@@ -54,7 +55,8 @@ def by_ranker(table: pa.Table) -> Any:
 
 @dataclass(slots=True)
 class JoinedReader:
-    """Reads the joined table (`training/events/schema.py`) as pages, and remembers which string is which number.
+    """Reads the joined table (`training/events/schema.py`) as pages, and remembers which string is which
+    number.
 
     Attributes:
         deepest: positions below are left out.
@@ -81,7 +83,9 @@ class JoinedReader:
         place = table["position"].to_numpy().astype(np.int64) - 1
         if len(place) and place.min() < 0:
             raise InvalidInput("positions count from 1", path="joined.position")
-        kept = np.flatnonzero(place < self.deepest)[::-1]  # backwards, so that the first of equals is written last
+        kept = np.flatnonzero(place < self.deepest)[
+            ::-1
+        ]  # backwards, so that the first of equals is written last
         width = int(place[kept].max(initial=0)) + 1
         documents = np.full((len(pages), width), NOTHING, np.int64)
         clicked = np.zeros(documents.shape, bool)

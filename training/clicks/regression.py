@@ -1,8 +1,8 @@
-"""Propensities by regression-EM: attractiveness is a function of features, so each pair may stand at one rank.
+"""Propensities by regression-EM: attractiveness is a function of features; a pair may stand at one rank.
 
 P(C = 1) = θ_k · σ(f(x)). Wang et al., "Position Bias Estimation for Unbiased Learning to Rank in Personal
-Search" (WSDM 2018), who fit a new model in every M-step; here one booster grows along the gradient of the same
-likelihood, a tree a round, which EM's expectations give (Fisher's identity): ∂/∂f = Σ E[A | C] - n·α.
+Search" (WSDM 2018), who fit a new model in every M-step; here one booster grows along the gradient of the
+same likelihood, a tree a round, which EM's expectations give (Fisher's identity): ∂/∂f = Σ E[A | C] - n·α.
 
 Where a ranker's order follows from the same features, position and relevance are told apart only by how f is
 smooth; `interventions` and `latent` do without that.

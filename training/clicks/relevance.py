@@ -1,9 +1,10 @@
 """Relevance of each query's documents out of counted clicks: what is left when the position is taken away.
 
-A pair's clicks are pooled over all pages before they are weighed, so that its estimate has the variance of its
-whole exposure: Σ clicks / Σ propensity is the maximum-likelihood estimate of an attractiveness under Poisson
-clicks, where the mean of single weighted clicks (Joachims, Swaminathan and Schnabel, "Unbiased Learning-to-Rank
-with Biased Feedback", WSDM 2017) is unbiased and much noisier. Few impressions are drawn to the mean.
+A pair's clicks are pooled over all pages before they are weighed, so that its estimate has the variance of
+its whole exposure: Σ clicks / Σ propensity is the maximum-likelihood estimate of an attractiveness under
+Poisson clicks, where the mean of single weighted clicks (Joachims, Swaminathan and Schnabel, "Unbiased
+Learning-to-Rank with Biased Feedback", WSDM 2017) is unbiased and much noisier. Few impressions are drawn
+to the mean.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from training.clicks.latent import LatentRelevance
 
 LEAST = 1e-12
 CLIP = 0.05
-"""No impression counts for less than this share of one at the top: a rank of which nearly nothing is seen must
-not rule the estimate."""
+"""No impression counts for less than this share of one at the top: a rank of which nearly nothing is seen
+must not rule the estimate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +58,8 @@ def inverse_propensity(
 
 
 def affine(cells: Cells, rates: Doubles, *, clip: float = CLIP, strength: float = 1.0) -> Relevance:
-    """(Σ (c - n·ρ_k0) + s·m) / (Σ n·(ρ_k1 - ρ_k0) + s), in [0, 1] (Vardasbi, Oosterhuis and de Rijke, CIKM 2020).
+    """(Σ (c - n·ρ_k0) + s·m) / (Σ n·(ρ_k1 - ρ_k0) + s), in [0, 1] (Vardasbi, Oosterhuis and de Rijke, CIKM
+    2020).
 
     `rates`: float64[K, 2] clicks of what is not relevant, and of what is, at each rank (`latent`): what trust
     in the rank adds is taken off before the rest is weighed.

@@ -1,10 +1,10 @@
 """From clicks to what LambdaMART learns from: estimated relevance as gains, or single clicks with weights.
 
-Two ways. Estimates by pair (`graded`): a query's shown documents once, with the expected gain that their pooled
-clicks leave. Single pages (`page_by_page`): every impression a row, clicked or not, with inverse-propensity
-weights and its position (Joachims et al., WSDM 2017; Hu et al., "Unbiased LambdaMART", WWW 2019, for LightGBM's
-own position bias). Where queries repeat the first is far more accurate and many times smaller; where they never
-do, the second is all there is.
+Two ways. Estimates by pair (`graded`): a query's shown documents once, with the expected gain that their
+pooled clicks leave. Single pages (`page_by_page`): every impression a row, clicked or not, with
+inverse-propensity weights and its position (Joachims et al., WSDM 2017; Hu et al., "Unbiased LambdaMART",
+WWW 2019, for LightGBM's own position bias). Where queries repeat the first is far more accurate and many
+times smaller; where they never do, the second is all there is.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from features.batch import CandidateBatch
 from features.columns import Doubles, Floats, Rows
 from features.errors import InvalidInput
 from features.matrix import FeatureMatrix
-from training.clicks.impressions import Impressions
+from training.clicks.impressions import Flags, Impressions
 from training.clicks.relevance import CLIP
 from training.dataset import StageData
 
@@ -33,8 +33,8 @@ def with_gains(training: LambdaMartTraining) -> LambdaMartTraining:
 def graded(data: StageData, rows: Rows, value: Doubles) -> StageData:
     """The rows that were shown, with grades 0 to 31 for `value` in [0, 1]; the others are left out.
 
-    `rows`: int64[m], the row of `data` that each estimate is about; -1 for what `data` does not have. What was
-    never shown is neither relevant nor irrelevant.
+    `rows`: int64[m], the row of `data` that each estimate is about; -1 for what `data` does not have. What
+    was never shown is neither relevant nor irrelevant.
 
     Raises:
         InvalidInput: if no estimate is about a row.
@@ -72,7 +72,7 @@ def page_by_page(
     return StageData(batch, matrix, clicked.astype(np.float32), data.groups[asked], weights, place)
 
 
-def weights_of(clicked: Rows, propensity: Doubles, clip: float = CLIP) -> Floats:
+def weights_of(clicked: Flags, propensity: Doubles, clip: float = CLIP) -> Floats:
     """float32[n]: 1/θ of clicked rows, at most 1/clip, 1 of the others, over their mean."""
     weight = np.where(clicked, 1 / np.maximum(propensity, clip), 1.0)
     share: Floats = (weight / max(float(weight.mean()), 1e-9)).astype(np.float32)

@@ -66,7 +66,7 @@ def extremes(item: Rows, time_us: Rows, n: int) -> tuple[Rows, Rows]:
 
 
 def order_of(time_us: Rows, clicked: Flags, pages: Shown) -> NDArray[np.int32]:
-    """int32[n]: 1, 2, 3 … by time among the clicked items of a page; of equal times, the higher item first."""
+    """int32[n]: 1, 2, 3 … by time among the clicked items of a page; of equal times, the higher first."""
     rows = np.flatnonzero(clicked)
     order = rows[np.lexsort((rows, time_us[rows], pages.page[rows]))]
     owner = pages.page[order]

@@ -62,7 +62,7 @@ def some_pages(pages: Shown, kept: Flags) -> tuple[Shown, Rows]:
 
 
 def dwells(table: pa.Table, rules: Rules) -> tuple[Doubles, int, int]:
-    """(seconds along the interactions, NaN = not measured; how many were impossible; how many were capped)."""
+    """(seconds, NaN = not measured; how many were impossible; how many were capped)."""
     told = table["dwell_s"].is_valid().to_numpy()
     seconds = pc.fill_null(table["dwell_s"], np.nan).to_numpy()
     bad = told & ~(seconds >= 0)

@@ -1,7 +1,7 @@
 """Events to sessions: which shown item got which interactions. Declared rules, every event accounted for.
 
-The same events give the same table, in whatever order, however often and in whatever batches they arrived, and
-however many parts the work is done in: repetitions fall out by their content, ties are broken by content,
+The same events give the same table, in whatever order, however often and in whatever batches they arrived,
+and however many parts the work is done in: repetitions fall out by their content, ties are broken by content,
 and pages come in the order of a hash. Memory is that of one part: some `part_events` events.
 """
 

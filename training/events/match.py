@@ -48,14 +48,17 @@ def matched(interactions: pa.Table, pages: Shown) -> Matched:
 
 def items(table: pa.Table, page: Rows, pages: Shown) -> Rows:
     """int64[m]: the row of the item that each interaction was with."""
-    keys = mixed(pages.keys[pages.page], hash_column(pages.candidates))
+    there = page != NONE
+    touched = np.zeros(len(pages.keys), bool)
+    touched[page[there]] = True
+    rows = np.flatnonzero(touched[pages.page])
+    keys = mixed(pages.keys[pages.page[rows]], hash_column(pages.candidates.take(pa.array(rows))))
     order = np.argsort(keys, kind="stable")
     wanted = np.zeros(len(table), np.uint64)
-    there = page != NONE
     ids = hash_column(table["candidate_id"])
     wanted[there] = mixed(pages.keys[page[there]], ids[there])
     at = located(keys[order], wanted)
-    found = np.where(there & (at != NONE), order[at] if len(order) else at, NONE)
+    found = np.where(there & (at != NONE), rows[order[at]] if len(rows) else at, NONE)
     return same(found, table["candidate_id"], pages.candidates)
 
 

@@ -1,10 +1,13 @@
 """Constants for activations, chosen on real pairs by the error they leave in each layer's output.
 
 A range that holds every value wastes its 255 steps on outliers, and one too narrow cuts what matters. So per
-layer, on sampled rows, a grid is tried of plain ranges (quantiles cut from both ends), of ranges whose
-outlying columns spill into a small product of their own, and of smoothed ones (SmoothQuant, Xiao et al.
-2023); the one with the least squared error of the layer's **output** is kept, and what error is left on
-average goes into the bias (bias correction, Nagel et al. 2019).
+layer, on sampled rows, a grid is tried of plain ranges (quantiles cut from both ends) and of smoothed ones
+(SmoothQuant, Xiao et al. 2023); the one with the least squared error of the layer's **output** is kept, and
+what error is left on average goes into the bias (bias correction, Nagel et al. 2019).
+
+Also tried on a trained MiniLM: outlying columns in a product of their own (LLM.int8(), Dettmers et al. 2022)
+halve a layer's error and leave the model's scores no nearer, for a fifth of the time; rounding weights
+against each other (GPTQ, Frantar et al. 2023) changed nothing that could be told from chance.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from features.columns import Floats
-from training.export.quantise import LEVELS, Activation, Spill, quantise_columns, span
+from training.export.quantise import Activation, quantise_columns, span
 
 ROWS = 512
 """Sampled rows a layer: enough that the choice no longer changes, few enough to search in seconds."""
@@ -21,12 +24,8 @@ TAILS = (0.0, 1e-5, 1e-4, 1e-3)
 """Shares of values cut off at each end of the range."""
 STRENGTHS = (0.5, 0.7)
 """How much of a column's outliers smoothing moves into the weights."""
-SPILLS = (1e-3, 3e-3, 1e-2)
-"""Shares of values beyond each end of a range that spills."""
-SPILLED = 32
-"""Columns that spill: on MiniLM as good as 128."""
-WORTH = 0.8
-"""What is not plain costs a pass over the activations, so its error has to fall below this share."""
+WORTH = 0.9
+"""Smoothing costs a pass over the activations, so its error has to fall below this share."""
 
 
 def calibrate(
@@ -45,8 +44,8 @@ def best(sample: Floats, weight: Floats) -> Activation:
     """The candidate of the least output error; a smoothed one only where it is worth its pass."""
     target = sample @ weight
     plain = least(plain_ranges(sample, weight), sample, weight, target)
-    dear = least([*spilling(sample, weight), *smoothed(sample, weight)], sample, weight, target)
-    chosen = dear if dear[0] < WORTH * plain[0] else plain
+    smooth = least(smoothed(sample, weight), sample, weight, target)
+    chosen = smooth if smooth[0] < WORTH * plain[0] else plain
     return corrected(chosen[1], sample, weight, target)
 
 
@@ -78,19 +77,6 @@ def smoothed(sample: Floats, weight: Floats) -> Iterator[Activation]:
             yield Activation(*span(low, high), smooth, none)
 
 
-def spilling(sample: Floats, weight: Floats) -> Iterator[Activation]:
-    """A narrow range, and the columns whose excess weighs most spilling out of it."""
-    none = np.zeros(weight.shape[1], np.float32)
-    for low, high in ranges(sample, SPILLS):
-        scale, zero = span(low, high)
-        low, high = -zero * scale, (LEVELS - zero) * scale
-        excess = sample - sample.clip(low, high)
-        weighs = np.square(excess).sum(axis=0) * np.square(weight).sum(axis=1)
-        columns = np.sort(np.argsort(-weighs, kind="stable")[:SPILLED])
-        reach = span(float(excess[:, columns].min()), float(excess[:, columns].max()))
-        yield Activation(scale, zero, None, none, Spill(columns, low, high, *reach))
-
-
 def smoothing(sample: Floats, weight: Floats, strength: float) -> Floats:
     """float32[in]: `max|x|^strength / max|w|^(1 - strength)` a channel, with geometric mean 1."""
     reach = np.maximum(np.abs(sample).max(axis=0), 1e-5)
@@ -104,9 +90,6 @@ def output(one: Activation, sample: Floats, weight: Floats) -> Floats:
     """What the quantised layer makes of the sample, without bias."""
     values, scale = quantise_columns(weight if one.smooth is None else weight * one.smooth[:, None])
     product: Floats = one.restored(sample) @ (values * scale)
-    if one.spill is not None:
-        values, scale = quantise_columns(weight[one.spill.columns])
-        product += one.spill.restored(sample) @ (values * scale)
     return product
 
 

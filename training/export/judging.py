@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from features.columns import Floats
+from features.columns import Doubles, Floats
 from features.errors import InvalidInput
 from training.export.parity import Parity
 from training.export.reading import Texts
 from training.metrics import NDCG, Conventions, Judge
 
-QUERIES = 50
-DEPTH = 30
+QUERIES = 200
+DEPTH = 50
 """Judged queries and their documents that are looked at; of more, the first."""
 
 
@@ -39,16 +39,22 @@ class Judged:
     def measured(self, parity: Parity, reference: Floats, found: Floats) -> Parity:
         """The parity with what the variant's scores bring and lose."""
         before, after = self.ndcg(reference), self.ndcg(found)
-        return msgspec.structs.replace(parity, ndcg_10=after, ndcg_10_lost=before - after)
+        lost = before - after
+        return msgspec.structs.replace(
+            parity,
+            ndcg_10=float(after.mean()),
+            ndcg_10_lost=float(lost.mean()),
+            ndcg_10_error=float(lost.std(ddof=1) / np.sqrt(len(lost))) if len(lost) > 1 else 0.0,
+        )
 
-    def ndcg(self, scores: Floats) -> float:
-        """The mean nDCG@10 of the order that scores give; NaN goes last."""
+    def ndcg(self, scores: Floats) -> Doubles:
+        """float64[queries]: nDCG@10 of the order that scores give; NaN goes last."""
         order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable").tolist()
         lists: dict[str, list[str]] = {}
         for row in order:
             query, document = self.pairs[row]
             lists.setdefault(query, []).append(document)
-        return self.judge().measure(lists).means()[NDCG]
+        return self.judge().measure(lists)[NDCG]
 
     def judge(self) -> Judge:
         """What measures the orders."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from features.columns import Floats
 from training.export.graph import MICROSOFT, Graph
-from training.export.quantise import Activation, Spill, quantise_columns
+from training.export.quantise import Activation, quantise_columns
 
 
 class Linear(Protocol):
@@ -59,34 +59,17 @@ class Static:
         if of.smooth is not None:
             x = graph.add("Mul", x, graph.constant(f"{name}.smooth", 1 / of.smooth))
             weight = weight * of.smooth[:, None]
-        made = product(graph, name, x, weight, of.scale, of.zero, bias + of.correction)
-        return made if of.spill is None else graph.add("Add", made, spilled(graph, name, x, weight, of.spill))
-
-
-def product(
-    graph: Graph, name: str, x: str, weight: Floats, step: float, zero: int, bias: Floats | None = None
-) -> str:
-    """`x @ weight + bias` with `x` in unsigned bytes of one scale."""
-    values, scales = quantise_columns(weight)
-    scale = graph.constant(f"{name}.scale", np.array(step, np.float32))
-    origin = graph.constant(f"{name}.zero", np.array(zero, np.uint8))
-    return graph.add(
-        "MatMulIntegerToFloat",
-        graph.add("QuantizeLinear", x, scale, origin),
-        graph.constant(f"{name}.weight", values),
-        scale,
-        graph.constant(f"{name}.weight_scale", scales),
-        origin,
-        "",
-        "" if bias is None else graph.constant(f"{name}.bias", bias),
-        domain=MICROSOFT,
-    )
-
-
-def spilled(graph: Graph, name: str, x: str, weight: Floats, spill: Spill) -> str:
-    """What outlying columns bring beyond the range, which `QuantizeLinear` has cut off."""
-    some = graph.add("Gather", x, graph.constant(f"{name}.spill", spill.columns), axis=1)
-    low = graph.constant(f"{name}.low", np.array(spill.low, np.float32))
-    high = graph.constant(f"{name}.high", np.array(spill.high, np.float32))
-    excess = graph.add("Sub", some, graph.add("Clip", some, low, high))
-    return product(graph, f"{name}.spilled", excess, weight[spill.columns], spill.scale, spill.zero)
+        values, scales = quantise_columns(weight)
+        scale = graph.constant(f"{name}.scale", np.array(of.scale, np.float32))
+        origin = graph.constant(f"{name}.zero", np.array(of.zero, np.uint8))
+        return graph.add(
+            "MatMulIntegerToFloat",
+            graph.add("QuantizeLinear", x, scale, origin),
+            graph.constant(f"{name}.weight", values),
+            scale,
+            graph.constant(f"{name}.weight_scale", scales),
+            origin,
+            "",
+            graph.constant(f"{name}.bias", bias + of.correction),
+            domain=MICROSOFT,
+        )

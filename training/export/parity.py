@@ -24,8 +24,8 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
         spread: the standard deviation of the float32 scores, to read deviations against.
         tau: Kendall's tau-b of a query's candidates, the mean over queries.
         top_10: share of the float32 top 10 that is in the variant's, the mean over queries.
-        ndcg_10: of the variant's order, and ndcg_10_lost: by how much it is below the reference's; None where
-            nothing was judged.
+        ndcg_10: of the variant's order; None where nothing was judged, as the next two.
+        ndcg_10_lost: by how much it is below the reference's, and ndcg_10_error: the standard error of that.
     """
 
     bytes: int
@@ -36,6 +36,7 @@ class Parity(msgspec.Struct, frozen=True, kw_only=True):
     top_10: float
     ndcg_10: float | None = None
     ndcg_10_lost: float | None = None
+    ndcg_10_error: float | None = None
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +44,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         tau, top_10: the least that may be left of the reference's order.
-        ndcg_10_lost: the most nDCG@10 that may be lost where pairs are judged: a difference of .003 is a
-            tenth of what a stage has to bring, and below what another training seed changes.
+        ndcg_10_lost: the most nDCG@10 that may be lost where pairs are judged. .003 is small beside what a
+            stage brings. A loss within two standard errors is chance and refuses nothing, so that a handful
+            of judged queries does not decide.
     """
 
     tau: float = 0.85
@@ -53,8 +55,9 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
 
     def passes(self, parity: Parity) -> bool:
         """Whether the variant may ship; NaN never does."""
-        lost = 0.0 if parity.ndcg_10_lost is None else parity.ndcg_10_lost
-        return parity.tau >= self.tau and parity.top_10 >= self.top_10 and lost <= self.ndcg_10_lost
+        lost, chance = parity.ndcg_10_lost or 0.0, 2 * (parity.ndcg_10_error or 0.0)
+        alike = parity.tau >= self.tau and parity.top_10 >= self.top_10
+        return alike and (lost <= self.ndcg_10_lost or lost <= chance)
 
     def describe(self) -> str:
         """The limits in words."""

@@ -4,6 +4,7 @@ Slower than a packed graph, and a score moves a little with its batch, but it ta
 transformers knows and torch can export.
 """
 
+import logging
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
@@ -52,7 +53,7 @@ class Plain:
     def example(self, fit: Sequence[Pair]) -> dict[str, Any]:
         """Two padded rows."""
         pairs = sorted(fit, key=len)
-        made = padded([pairs[0], pairs[-1]], self.padding, self.framework.segments)
+        made = padded([pairs[0], pairs[-1]], self.padding, self.framework.segments, self.positions)
         return {name: made[name] for name in INPUTS[: 2 + self.framework.typed]}
 
 
@@ -86,6 +87,7 @@ def quantised(model: bytes) -> bytes:
     with TemporaryDirectory() as folder:
         whole, small = Path(folder) / "whole.onnx", Path(folder) / "small.onnx"
         whole.write_bytes(model)
+        logging.disable(logging.WARNING)  # it recommends a step for vision models
         quantize_dynamic(
             whole,
             small,
@@ -94,4 +96,5 @@ def quantised(model: bytes) -> bytes:
             reduce_range=True,
             op_types_to_quantize=["MatMul", "Gemm", "Attention"],
         )
+        logging.disable(logging.NOTSET)
         return small.read_bytes()

@@ -19,30 +19,6 @@ measurable on a random head; on one half-trained model a little (16 queries: tau
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spill:
-    """What outlying columns hold beyond the range, multiplied apart: `x - clip(x, low, high)` in their own
-    steps with their own rows of the weights. A few columns hold nearly all of it (LLM.int8(), Dettmers et al.
-    2022, with columns that are fixed ahead).
-
-    Attributes:
-        columns: int64[k], which.
-        low, high: the range that the layer itself covers.
-        scale, zero: of the excess in unsigned bytes.
-    """
-
-    columns: NDArray[np.int64]
-    low: float
-    high: float
-    scale: float
-    zero: int
-
-    def restored(self, x: Floats) -> Floats:
-        """float32[rows, k]: the excess that its bytes stand for."""
-        some = x[:, self.columns]
-        return stepped(some - some.clip(self.low, self.high), self.scale, self.zero)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Activation:
     """How the input of one linear layer becomes unsigned bytes: `u = clip(round(x / smooth / scale) + zero)`.
 
@@ -52,14 +28,12 @@ class Activation:
         smooth: float32[in], by which the input is divided and the weights multiplied (SmoothQuant, Xiao et
             al. 2023), so that outlying channels do not eat the range; None = ones.
         correction: float32[out], added to the bias: the mean error that quantisation leaves.
-        spill: outlying columns' values beyond the range; None = they are cut.
     """
 
     scale: float
     zero: int
     smooth: Floats | None
     correction: Floats
-    spill: Spill | None = None
 
     def restored(self, x: Floats) -> Floats:
         """The float32 values that the bytes of `x[rows, in]` stand for, still divided by `smooth`."""

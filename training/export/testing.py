@@ -3,6 +3,8 @@
 import json
 import string
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -135,3 +137,124 @@ def made_pairs(
         for size in np.exp(random.normal(np.log(median), 0.6, documents)).astype(int) + 1:
             pairs.append((query, " ".join(random.choice(vocabulary, size))))
     return pairs
+
+
+ANGLES = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+
+
+def with_pairs(tokenizer: str) -> str:
+    """A WordPiece tokenizer.json that makes BERT's pairs by itself, as those on the hub do."""
+    from tokenizers import Tokenizer, processors
+
+    made = Tokenizer.from_str(tokenizer)
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, made.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+    )
+    return str(made.to_str())
+
+
+def unigram(texts: Sequence[str], size: int = 300) -> str:
+    """A tokenizer.json as XLM-RoBERTa has it: unigram pieces (Kudo 2018) learned on the texts."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+    made = Tokenizer(models.Unigram())
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=size,
+        special_tokens=list(ANGLES),
+        unk_token=ANGLES[3],
+        show_progress=False,
+    )
+    made.train_from_iterator(texts, trainer)
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[(token, made.token_to_id(token)) for token in ("<s>", "</s>")],
+    )
+    return str(made.to_str())
+
+
+def byte_level(texts: Sequence[str], size: int = 400, angles: bool = True) -> str:
+    """A tokenizer.json as RoBERTa has it, or ModernBERT (without `angles`): pairs of bytes, then of pairs."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+    special = ANGLES if angles else SPECIAL
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=list(special),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    made.train_from_iterator(texts, trainer)
+    if angles:
+        last, first = ((token, special.index(token)) for token in ("</s>", "<s>"))
+        made.post_processor = processors.RobertaProcessing(last, first, add_prefix_space=False)
+    else:
+        made.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]",
+            pair="[CLS] $A [SEP] $B [SEP]",
+            special_tokens=[(token, made.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+        )
+    return str(made.to_str())
+
+
+def transformers_checkpoint(family: str, tokenizer: str, directory: Path, **changes: Any) -> Path:
+    """A tiny model of transformers with random weights and one label, saved with its tokenizer.
+
+    Norms and biases are moved from where initialisers leave them. Needs torch and transformers.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    tokens = json.loads(tokenizer)
+    vocabulary = tokens["model"]["vocab"]
+    padding = next(t["id"] for t in tokens["added_tokens"] if t["content"] in ("[PAD]", "<pad>"))
+    sizes = {
+        "vocab_size": len(vocabulary),
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 130,
+        "pad_token_id": padding,
+        "num_labels": 1,
+    }
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(family, **renamed(family, sizes | SPECIAL_SIZES.get(family, {}) | changes))
+    model = AutoModelForSequenceClassification.from_config(config)  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.15 * torch.randn_like(parameter))
+    model.save_pretrained(directory)
+    (directory / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+    return directory
+
+
+SPECIAL_SIZES: dict[str, dict[str, Any]] = {
+    "roberta": {"type_vocab_size": 1},
+    "xlm-roberta": {"type_vocab_size": 1},
+    "camembert": {"type_vocab_size": 1},
+    "electra": {"embedding_size": 16},
+    "albert": {"embedding_size": 16},
+    "modernbert": {
+        "num_hidden_layers": 3,
+        "local_attention": 16,
+        **dict.fromkeys(("bos_token_id", "cls_token_id"), 2),
+        **dict.fromkeys(("eos_token_id", "sep_token_id"), 3),
+    },
+}
+DISTILLED = {
+    "hidden_size": "dim",
+    "intermediate_size": "hidden_dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+}
+
+
+def renamed(family: str, sizes: dict[str, Any]) -> dict[str, Any]:
+    """The sizes by the names that a family gives them."""
+    return {DISTILLED.get(key, key) if family == "distilbert" else key: size for key, size in sizes.items()}

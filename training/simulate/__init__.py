@@ -1,4 +1,4 @@
-"""Simulated users over judged collections, with known parameters: the truth that estimates are tested against.
+"""Simulated users over judged collections, with known parameters: the truth to test estimates against.
 
 Whatever leaves this package says that it is simulated.
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.columns import Doubles, Rows
-from training.clicks.impressions import NOTHING, Impressions, Source
+from training.clicks.impressions import NOTHING, Impressions
 from training.clicks.model import Pages2d
 from training.simulate.constants import ATTRACTION, DWELL
 from training.simulate.users import Users
@@ -34,7 +34,14 @@ class Ranked:
 
     @classmethod
     def top(
-        cls, query: Rows, offsets: Rows, documents: Rows, grade: Doubles, scores: Doubles, depth: int, arm: int = 0
+        cls,
+        query: Rows,
+        offsets: Rows,
+        documents: Rows,
+        grade: Doubles,
+        scores: Doubles,
+        depth: int,
+        arm: int = 0,
     ) -> "Ranked":
         """The best `depth` of every query's rows by falling score; all queries alike often."""
         owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
@@ -47,7 +54,6 @@ class Ranked:
         grades[owner[kept], place[kept]] = grade[order][kept]
         count = len(query)
         return cls(query, shown, grades, np.full(count, 1 / count), np.full(count, arm, np.int64))
-
 
     def explored(self, other: "Ranked", share: float) -> "Ranked":
         """The same pages, and `other` ones on a share of all requests."""
@@ -66,9 +72,11 @@ def shuffled(
         Ranked.top(query, offsets, documents, grade, random.random(len(documents)), depth, arm=1)
         for _ in range(copies)
     ]
-    joined = (np.concatenate([getattr(one, name) for one in pages]) for name in ("query", "documents", "grade"))
+    asked, shown, grades = (
+        np.concatenate([getattr(one, name) for one in pages]) for name in ("query", "documents", "grade")
+    )
     count = copies * len(query)
-    return Ranked(*joined, np.full(count, 1 / count), np.ones(count, np.int64))
+    return Ranked(asked, shown, grades, np.full(count, 1 / count), np.ones(count, np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,7 +146,9 @@ def between(grade: Doubles, ends: tuple[float, float]) -> Doubles:
 
 def jittered(alpha: Doubles, ranked: Ranked, noise: float, seed: int) -> Doubles:
     """Attractiveness with a pair's own normal deviate on the logit scale, the same wherever it is shown."""
-    keys = ranked.query[:, None].astype(np.uint64) << np.uint64(32) | np.maximum(ranked.documents, 0).astype(np.uint64)
+    keys = ranked.query[:, None].astype(np.uint64) << np.uint64(32) | np.maximum(ranked.documents, 0).astype(
+        np.uint64
+    )
     known, at = np.unique(keys, return_inverse=True)
     deviates = np.random.default_rng([seed, 1 << 20]).normal(0.0, noise, len(known))[at.reshape(keys.shape)]
     odds = alpha / (1 - alpha) * np.exp(deviates)

@@ -1,7 +1,7 @@
 """Users who click by a known model; the draws of a million pages take seconds.
 
-The models and their symbols are those of `training/clicks` (Chuklin, Markov and de Rijke, 2015). Draws depend on
-nothing but the generator.
+The models and their symbols are those of `training/clicks` (Chuklin, Markov and de Rijke, 2015). Draws
+depend on nothing but the generator.
 """
 
 from dataclasses import dataclass

@@ -108,10 +108,9 @@ def narrower(checkpoint: Checkpoint, shape: Shape) -> Checkpoint:
     head = int(config["hidden_size"]) // int(config["num_attention_heads"])
     inner = shape.inner or int(config["intermediate_size"])
     hidden = shape.hidden or int(config["hidden_size"])
-    kept = {
-        "hidden": best(coordinates(checkpoint.tensors), hidden),
-        "pooled": best(pooled(checkpoint), hidden),
-    }
+    kept = {"hidden": best(coordinates(checkpoint.tensors), hidden)}
+    has_pooler = any(re.search(r"(pooler|classifier)\.dense\.weight$", name) for name in checkpoint.tensors)
+    kept["pooled"] = best(pooled(checkpoint), hidden) if has_pooler else kept["hidden"]
     tensors = {}
     for name, tensor in checkpoint.tensors.items():
         match = LAYER.match(name)

@@ -137,6 +137,18 @@ def test_dynamic_scales_do_depend_on_company(checkpoint: Checkpoint, stage: Load
     assert (scored(dynamic, bodies).scores != alone).any()
 
 
+def test_float_scores_move_by_rounding_alone(checkpoint: Checkpoint, stage: LoadedCrossEncoder) -> None:
+    """A float32 graph keeps within a hundred-thousandth in any company."""
+    model = Bert(checkpoint).write(Float(), False).model(INPUTS, {"score": ("B",)})
+    plain = with_session(stage, open_model(model))
+    bodies = documents(40)
+    alone = np.array([scored(plain, [body]).scores[0] for body in bodies])
+    for seed in range(10):
+        some = np.random.default_rng(seed).permutation(40)[: 5 + 3 * seed]
+        found = scored(plain, [bodies[row] for row in some], deadline=Deadline.after(1e6)).scores
+        np.testing.assert_allclose(found, alone[some], rtol=1e-5, atol=1e-5)
+
+
 def test_threads_and_budgets_change_nothing(directory: Path, stage: LoadedCrossEncoder) -> None:
     """The score does not depend on how the work is cut into threads and micro-batches."""
     bodies = documents(40, 2)

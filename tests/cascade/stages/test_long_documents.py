@@ -14,12 +14,14 @@ from cascade.pipeline import Step, run
 from cascade.request import RankRequest
 from cascade.stage import StageResult
 from cascade.stages.cross_encoder import CrossEncoder, LoadedCrossEncoder, assemble
+from cascade.stages.cross_encoding.run import WINDOW, WINDOW_CHARACTERS, Run
 from cascade.stages.fixed import Fixed
 from cascade.testing import no_features
 from features.batch import CandidateBatch, Query, single
 from features.columns import text
 from features.errors import InvalidConfig
 from features.registry import parse
+from features.transformer.tokens import CHARACTERS_A_TOKEN
 
 TOKENS, OVERLAP = 24, 8
 
@@ -96,6 +98,19 @@ def test_what_is_beyond_the_budget_is_reported(directory: Path, words: list[str]
     assert result.tokens < 2 * (400 + 200) + 40 * 10
     first = scored(stage_of(directory, pool="first"), asked(words, [long, words[5]]))
     assert first.warnings == ("1 text truncated to 24 tokens",)
+
+
+def test_long_texts_are_tokenised_a_few_at_a_time(directory: Path, words: list[str]) -> None:
+    """What is tokenised at once is bounded in texts and in characters, and every text has its turn."""
+    stage = stage_of(directory, document_tokens=4_096)
+    bodies = ["word " * 100_000] * 40 + ["word"] * 70 + [""]
+    run = Run(stage.pairing, stage.spec.passages, asked(words, bodies), bodies)
+    portions = list(run.portions())
+    assert [row for rows in portions for row in rows] == list(range(110))
+    bound = 4_096 * CHARACTERS_A_TOKEN
+    for rows in portions:
+        assert len(rows) <= WINDOW
+        assert sum(min(len(bodies[row]), bound) for row in rows) < WINDOW_CHARACTERS + bound
 
 
 def test_the_query_keeps_its_room_beside_every_passage(directory: Path, words: list[str]) -> None:

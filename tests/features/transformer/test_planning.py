@@ -32,8 +32,10 @@ def requests(*lists: list[int], due: float = 1.0, budget: int = 512, ahead: int 
 def drained(made: list[Waiting], workers: int = 1, pace: float = 0.0) -> list[list[Share]]:
     """Every micro-batch until nothing waits."""
     batches: list[list[Share]] = []
+    before = sum(one.served for one in made)
     while some := [one for one in made if one.count]:
-        batches.append(next_batch(some, Circumstances(workers, len(batches), pace)))
+        spent = sum(one.served for one in made) - before
+        batches.append(next_batch(some, Circumstances(workers, spent, pace)))
     return batches
 
 
@@ -81,38 +83,38 @@ def test_the_best_part_goes_first(lists: list[list[int]], ahead: int) -> None:
 @settings(deadline=None, max_examples=40)
 @given(queues)
 def test_nobody_starves(lists: list[list[int]]) -> None:
-    """However many others come and go, a waiting request has a part in one of every few batches."""
+    """However many others there are, little is run between two batches of a request that waits."""
     made = requests(*lists)
-    last = dict.fromkeys(range(len(lists)), 0)
-    for turn, shares in enumerate(drained(made)):
-        last |= {one.arrival: turn for one, _ in shares}
-        waits = [turn - last[one.arrival] for one in made if one.count]
-        assert max(waits, default=0) <= PATIENCE * (len(lists) + 1)
+    spent = 0
+    while some := [one for one in made if one.count]:
+        assert max(spent - one.since for one in some) < PATIENCE + len(lists) * 512
+        spent += sum(
+            len(positions) * lists[one.arrival][positions[0]]
+            for one, positions in next_batch(some, Circumstances(spent=spent))
+        )
 
 
 def test_a_long_request_is_served_among_endless_short_ones() -> None:
-    """Ever new short requests leave it every `PATIENCE`-th batch."""
+    """Ever new short requests leave it a batch now and then."""
     [long] = requests([256] * 40)
     long.served = 100 * QUANTUM
-    turns = []
-    for turn in range(40):
-        [short] = requests([32] * 30)
-        short.arrival, short.turn = turn + 1, turn
-        shares = next_batch([long, short], Circumstances(turn=turn))
-        turns += [turn] if any(one is long for one, _ in shares) else []
-    assert turns == [turn for turn in range(40) if turn % PATIENCE == PATIENCE - 1]
+    served = []
+    for turn in range(64):
+        [short] = requests([32] * 12)
+        short.arrival, short.since = turn + 1, turn * 384
+        shares = next_batch([long, short], Circumstances(spent=turn * 384))
+        served += [turn] if any(one is long for one, _ in shares) else []
+    step = -(-PATIENCE // 384)
+    assert served == list(range(step, 64, step))
 
 
 def test_ten_short_pairs_pass_a_thousand_long_ones() -> None:
-    """They are through after at most one batch of the long request."""
+    """Once the long request has had its first quantum, they are next, all at once."""
     long, short = requests([256] * 1000, [32] * 10)
-    for turn in range(9):
-        next_batch([long], Circumstances(turn=turn))
-    batches = []
-    while short.count:
-        batches.append(next_batch([long, short], Circumstances(turn=9 + len(batches))))
-    assert sum(any(one is long for one, _ in shares) for shares in batches) <= 1
-    assert len(batches) <= 2
+    for _ in range(9):
+        next_batch([long], Circumstances())
+    assert [one for one, _ in next_batch([long, short], Circumstances())] == [short]
+    assert not short.count
 
 
 def test_the_earliest_deadline_goes_first() -> None:
@@ -147,9 +149,12 @@ def test_little_work_is_shared_among_the_workers() -> None:
 
 
 def test_batches_are_short_where_somebody_waits() -> None:
-    """With a deadline a batch takes as long as a slice, at the measured pace; without one the budget."""
+    """With a deadline a batch takes about a slice at the measured pace, in even parts; without one the
+    budget."""
     pace = SLICE_S / 128
     for due, most in ((1.0, 8), (inf, 32)):
         [one] = requests([16] * 200, due=due)
         [(_, positions)] = next_batch([one], Circumstances(pace=pace))
         assert len(positions) == most
+    [one] = requests([16] * 18)
+    assert [len(positions) for [(_, positions)] in drained([one], pace=pace)] == [9, 9]

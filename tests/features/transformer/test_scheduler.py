@@ -353,10 +353,12 @@ def test_one_scheduler_a_session() -> None:
 
 
 def test_as_many_workers_as_the_sessions_threads_leave_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sessions of one thread get a worker a core; one with a thread a core gets a single worker."""
+    """A worker a core for sessions of one thread, else half as many; a setting goes before both."""
     monkeypatch.setattr(module, "cores", lambda: 4)
     session = Session()
-    for threads, workers in ((1, 4), (2, 2), (4, 1), (0, 1), (8, 1)):
+    for threads, workers in ((1, 4), (2, 2), (4, 2), (0, 2)):
         session.intra_op_num_threads = threads
         assert Schedulers().of(session, value).queue.workers == workers
+    monkeypatch.setattr(module, "cores", lambda: 1)
+    assert Schedulers().of(session, value).queue.workers == 1
     assert Schedulers(3).of(session, value).queue.workers == 3

@@ -15,7 +15,6 @@ from training.export.calibrate import (
     plain_ranges,
     sampled,
     smoothed,
-    spilling,
 )
 from training.export.graph import Graph
 from training.export.linear import Static
@@ -71,7 +70,7 @@ def test_an_outlying_channel_costs_the_others_nothing() -> None:
     target = sample @ weight
     chosen = best(sample, weight)
     plain = Activation(*span(float(sample.min()), float(sample.max())), None, chosen.correction)
-    assert chosen.spill is not None or chosen.smooth is not None
+    assert chosen.smooth is not None
     left = np.square(output(chosen, sample, weight) - target).mean()
     assert left < 0.2 * np.square(output(plain, sample, weight) - target).mean()
 
@@ -92,9 +91,9 @@ def test_the_mean_error_goes_into_the_bias() -> None:
     np.testing.assert_allclose(left, 0, atol=1e-4)
 
 
-@pytest.mark.parametrize("ways", [plain_ranges, smoothed, spilling])
+@pytest.mark.parametrize("ways", [plain_ranges, smoothed])
 def test_the_written_layer_is_the_calibrated_one(ways: Callable[..., Iterator[Activation]]) -> None:
-    """onnxruntime computes what the search judged: smoothing, spill, scale, zero point, bias, correction."""
+    """onnxruntime computes what the search judged: smoothing, scale, zero point, bias, correction."""
     sample, weight = layer(3)
     bias = np.linspace(-1, 1, 24, dtype=np.float32)
     chosen = corrected(next(ways(sample, weight)), sample, weight, sample @ weight)

@@ -1,0 +1,1 @@
+"""Those whom benchmarks compare with, and what the machine itself can do."""

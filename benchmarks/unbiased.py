@@ -1,0 +1,193 @@
+"""Unbiased training: how much of the way from a production ranker to one of all true labels clicks bring.
+
+Simulated clicks over `msrd` train. A LambdaMART trained on the true labels of 1 % of the queries ranks every
+query's candidates; users see its top ten and click; `EXPLORED` of the pages show ten candidates in random
+order instead. From the clicks alone rankers are trained, and judged with true labels on `msrd` dev.
+
+How far users look follows click models fitted by EM on the real pages of `yandex_clicks`, and how they
+click on what is relevant and what is not `trec_session2013` at its first position (.64 and .22); the
+figures stand in
+`training/simulate/constants.py`, `python -m benchmarks click_models` fits the curve anew. Cases:
+
+- `pbm`: the position-based model.
+- `trust-bias`: what stands first is clicked also because it stands there (35 % of those who look, falling).
+- `mismatch`: users follow the user browsing model, where clicks hang on clicks, and every document has an
+  appeal of its own; what is fitted knows of neither.
+
+`raw`: click rates as gains. `sluice`: rates of relevant and other documents at every rank by EM from repeated
+clicks (`latent`), affine correction, shrinkage; nothing of the truth is used. `recovered`: (nDCG -
+production) / (all labels - production), in per cent. nDCG@10 is the mean of as many trainings as `SEEDS`,
+since one alone differs by ±.002 from the next.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from benchmarks.harness import Row, data_folder
+from cascade.config import parse_config
+from cascade.files import read_text
+from cascade.stages.lambdamart import LambdaMartTraining
+from features.columns import Doubles, Floats, Rows
+from features.featureset import FeatureSet
+from training.candidates import judged
+from training.clicks import relevance
+from training.clicks.cells import Cells, gather
+from training.clicks.impressions import Flags, joined
+from training.clicks.latent import fit_latent
+from training.clicks.pairs import Pairs
+from training.clicks.position_based import ranks
+from training.clicks.unbiased import graded, page_by_page, with_gains
+from training.collection import Collection
+from training.dataset import StageData, build_batch, compute, labels_of
+from training.fit import lists_of
+from training.lambdamart import label_gains, parameters, train
+from training.metrics import NDCG, Conventions, Judge
+from training.publish import Task, prepare
+from training.simulate.constants import BROWSING, POSITION_BIAS, TRUST
+from training.simulate.log import Behaviour, Ranked, SimulatedLog, shuffled
+from training.simulate.users import BrowsingUsers, PositionBasedUsers, TrustingUsers
+from training.sources import open_collection
+from training.standing import Standing
+from training.trainers import Context
+
+SHORT = False
+SEED = 17
+SEEDS = (7, 8, 9)
+PAGES = 5_000_000
+EXPLORED = 0.1
+SHUFFLES = 20
+SINGLE_PAGES = 20_000
+DEPTH = 10
+TRAINING = LambdaMartTraining(trees=150, early_stopping=0)
+CONFIG = Path(__file__).parents[1] / "examples" / "msrd.toml"
+CASES = {
+    "pbm": Behaviour(PositionBasedUsers(POSITION_BIAS)),
+    "trust-bias": Behaviour(TrustingUsers(POSITION_BIAS, TRUST)),
+    "mismatch": Behaviour(BrowsingUsers(BROWSING), noise=0.3),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """The collection as features, and how rankers are judged.
+
+    Attributes:
+        data: train, with true labels.
+        dev: the rows that rankers are judged on; `judge` knows their labels.
+        production: bool[q]: the queries whose labels the production ranker had.
+    """
+
+    data: StageData
+    dev: StageData
+    judge: Judge
+    production: Flags
+
+    def scored(self, data: StageData, training: LambdaMartTraining, over: StageData) -> Floats:
+        """Scores of the rows of `over` by a LambdaMART of `data`."""
+        names = data.matrix.names
+        booster = train(data, names, parameters(training, label_gains(data, training)), training.trees)
+        return np.asarray(booster.predict(over.matrix.values, num_threads=1), np.float32)
+
+    def ndcg(self, data: StageData, training: LambdaMartTraining) -> float:
+        """nDCG@10 on dev, the mean over the seeds."""
+        found = []
+        for seed in SEEDS:
+            scores = self.scored(data, msgspec.structs.replace(training, seed=seed), self.dev)
+            standing = Standing.as_sent(self.dev.batch.offsets).scored(scores, None)
+            found.append(self.judge.measure(lists_of(self.dev.batch, standing)).means()[NDCG])
+        return float(np.mean(found))
+
+
+def run() -> Iterator[Row]:
+    """The production ranker and that of all labels, then every case."""
+    folder = data_folder("msrd")
+    if folder is None:
+        return
+    world = read_world(folder)
+    had = world.data.queries(np.flatnonzero(world.production))
+    start, end = world.ndcg(had, TRAINING), world.ndcg(world.data, TRAINING)
+    yield Row("all", "nDCG@10, production (1 % of labels)", start, "")
+    yield Row("all", "nDCG@10, all true labels", end, "")
+    shown = pages(world, world.scored(had, TRAINING, world.data))
+    for case, behaviour in CASES.items():
+        log = SimulatedLog(shown, behaviour, PAGES, SEED)
+        for name, value in rankers(world, log, others=case == "pbm"):
+            yield Row(case, f"nDCG@10, {name}", value, "", "all true labels", value / end)
+            measure = "recovered" if name == "sluice" else f"recovered, {name}"
+            yield Row(case, measure, 100 * (value - start) / (end - start), "%")
+
+
+def read_world(folder: Path) -> World:
+    """Train and dev of msrd as the features of `examples/msrd.toml`; 1 % of the queries drawn by the seed."""
+    declared = parse_config(read_text(CONFIG))
+    config = replace(declared, stages=declared.stages[:1])
+    features, data, _ = prepare(Task(config, open_collection(folder, "train"), "judged"), Context())
+    dev = open_collection(folder, "dev")
+    count = len(data.batch.queries)
+    production = np.isin(
+        np.arange(count), np.random.default_rng(SEED).choice(count, count // 100, replace=False)
+    )
+    judge = Judge.of(dev.grades, (10,), Conventions())
+    return World(data, judged_rows(features, dev), judge, production)
+
+
+def judged_rows(features: FeatureSet, dev: Collection) -> StageData:
+    """The judged candidates of dev."""
+    batch = build_batch(dev, judged(dev), features.inputs)
+    return StageData(
+        batch, compute(features, batch), labels_of(batch, dev.grades), np.arange(len(batch.queries))
+    )
+
+
+def pages(world: World, scores: Floats) -> Ranked:
+    """What users are shown; a document's number is its row of train."""
+    offsets, labels = world.data.batch.offsets, world.data.labels.astype(np.float64)
+    queries, rows = np.arange(len(offsets) - 1), np.arange(len(labels))
+    grade = np.minimum(labels, 1.0)
+    top = Ranked.top(queries, offsets, rows, grade, scores.astype(np.float64), DEPTH)
+    return top.explored(shuffled(queries, offsets, rows, grade, DEPTH, SHUFFLES, SEED), EXPLORED)
+
+
+def rankers(world: World, log: SimulatedLog, *, others: bool) -> Iterator[tuple[str, float]]:
+    """(ranker, nDCG@10) of what can be learnt from one log."""
+    pairs = shown_pairs(world.data)
+    cells = gather(log, pairs, DEPTH, ranks)
+    model = fit_latent(cells)
+    rows = pairs.document
+    gains = with_gains(TRAINING)
+    yield "raw clicks", world.ndcg(graded(world.data, rows, relevance.raw(cells).value), gains)
+    found = relevance.affine(cells, model.rates)
+    yield "sluice", world.ndcg(graded(world.data, rows, found.value), gains)
+    if others:
+        yield from alternatives(world, log, cells, rows, model.propensity)
+
+
+def shown_pairs(data: StageData) -> Pairs:
+    """Every row of train; a few that were never shown keep the mean."""
+    owner = data.batch.query_of_row.astype(np.int64)
+    return Pairs((owner << 32) + np.arange(len(owner)))
+
+
+def alternatives(
+    world: World, log: SimulatedLog, cells: Cells, rows: Rows, propensity: Doubles
+) -> Iterator[tuple[str, float]]:
+    """Other ways to learn from the same clicks; page by page, from as many as LightGBM takes in good time."""
+    gains = with_gains(TRAINING)
+    weighted = relevance.inverse_propensity(cells, propensity)
+    yield "inverse propensity by pair", world.ndcg(graded(world.data, rows, weighted.value), gains)
+    few = joined(SimulatedLog(log.ranked, log.behaviour, SINGLE_PAGES, SEED)())
+    single = page_by_page(world.data, few.documents, few, propensity)
+    plain = StageData(single.batch, single.matrix, single.labels, single.groups)
+    learnt = StageData(single.batch, single.matrix, single.labels, single.groups, positions=single.positions)
+    regular = msgspec.structs.replace(TRAINING, position_regularisation=0.1)
+    weights = StageData(single.batch, single.matrix, single.labels, single.groups, single.weights)
+    for name, data, training in (
+        ("raw", plain, TRAINING),
+        ("inverse propensity", weights, TRAINING),
+        ("LightGBM's position bias", learnt, regular),
+    ):
+        yield f"{name}, {SINGLE_PAGES:,} single pages", world.ndcg(data, training)

@@ -1,0 +1,267 @@
+"""Other programs' logs become our events, joined as our own are; what cannot be right is named or counted."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from cascade.eventlog.compact import compact
+from cascade.eventlog.layout import IMPRESSIONS
+from cascade.eventlog.read import scan
+from cascade.eventlog.testing import TENANT, matrix, write_segment
+from cascade.events import Event, Impression, Interaction
+from features.errors import InvalidInput, NotFound
+from training.events.importers import FORMATS
+from training.events.importers.shared import Problems
+from training.events.join import Join
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes JSON lines, and gives their path."""
+
+    def made(*records: Any, name: str = "events.jsonl") -> Path:
+        path = tmp_path / name
+        path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+        return path
+
+    return made
+
+
+def read(kind: str, *files: Path, strict: bool = True, **renamed: str) -> tuple[list[Event], Problems]:
+    problems = Problems(strict=strict)
+    return list(FORMATS[kind](list(files), renamed, problems)), problems
+
+
+def clicked(events: list[Event], root: Path) -> dict[tuple[str, str], bool]:
+    """(request, candidate) → whether the join finds it clicked."""
+    write_segment(root, events)
+    tables = [pages.table for pages in Join(root=root, tenant=TENANT)]
+    rows = pa.concat_tables(tables).unify_dictionaries().to_pylist()
+    return {(row["request_id"], row["candidate_id"]): row["clicked"] for row in rows}
+
+
+RANKING = {
+    "event": "ranking",
+    "id": "81f46c34-a4bb-469c-8708-f8127cd67d27",
+    "timestamp": "1599391467000",
+    "user": "u1",
+    "session": "s1",
+    "fields": [{"name": "query", "value": "cat"}, {"name": "source", "value": "search"}],
+    "items": [
+        {"id": "item3", "relevancy": 2.0, "fields": [{"name": "price", "value": 9.5}]},
+        {"id": "item1", "fields": [{"name": "price", "value": 1}, {"name": "colour", "value": "red"}]},
+        {"id": "item2"},
+    ],
+}
+CLICK = {
+    "event": "interaction",
+    "id": "0f4c0036",
+    "ranking": RANKING["id"],
+    "timestamp": 1599391468000,
+    "user": "u1",
+    "type": "click",
+    "item": "item1",
+}
+
+
+def test_metarank_events(write: Write, tmp_path: Path) -> None:
+    """Rankings with their items' numbers as features, and interactions; items and users are counted."""
+    item = {"event": "item", "id": "x", "item": "item1", "timestamp": 1, "fields": []}
+    stray = {**CLICK, "id": "2", "ranking": None}
+    events, problems = read("metarank", write(RANKING, [CLICK, item], stray))
+    shown, done = events
+    assert isinstance(shown, Impression)
+    assert isinstance(done, Interaction)
+    assert (shown.query, shown.values, shown.user) == ("cat", '{"source":"search"}', "u1")
+    assert (shown.candidates, shown.names) == (("item3", "item1", "item2"), ("price", "relevancy"))
+    assert shown.features == matrix([[9.5, 2.0], [1.0, np.nan], [np.nan, np.nan]])
+    assert (shown.time_us, done.time_us) == (1599391467000000, 1599391468000000)
+    assert (done.type, done.event_id) == ("CLICK", "0f4c0036")
+    assert sorted(problems.left_out.values()) == [1, 1]
+    assert clicked(events, tmp_path / "log") == {
+        (RANKING["id"], "item3"): False,
+        (RANKING["id"], "item1"): True,
+        (RANKING["id"], "item2"): False,
+    }
+
+
+QUERY = {
+    "query_id": "q1",
+    "client_id": "c",
+    "user_query": "tv",
+    "timestamp": "2026-11-20T10:00:00Z",
+    "query_response_objects_ids": ["a", "b", "a"],
+    "query_attributes": {"device": "phone"},
+}
+
+
+def ubi_event(
+    action: str, ordinal: int | None = None, query: str = "q1", object_id: str = "b"
+) -> dict[str, Any]:
+    return {
+        "action_name": action,
+        "query_id": query,
+        "client_id": "c",
+        "timestamp": "2026-11-20T10:00:05.250Z",
+        "event_attributes": {
+            "object": {"object_id": object_id, "internal_id": "7"},
+            "position": {"ordinal": ordinal},
+        },
+    }
+
+
+def test_ubi_queries_and_events(write: Write, tmp_path: Path) -> None:
+    """In any order, as search hits too; a query without objects is made of its impressions."""
+    bare = {"query_id": "q2", "timestamp": "2026-11-20T10:00:00Z", "user_query": "radio"}
+    seen = [ubi_event("impression", place, "q2", name) for place, name in ((3, "z"), (1, "x"))]
+    search = {"action_name": "on_search", "query_id": "q1", "timestamp": "2026-11-20T10:00:00Z"}
+    lost = {"query_id": "q3", "timestamp": "2026-11-20T10:00:00Z"}
+    file = write(ubi_event("click", 2), {"_id": "1", "_source": QUERY}, *seen, bare, search, lost)
+    events, problems = read("ubi", file)
+    done, first, second = events
+    assert isinstance(first, Impression)
+    assert isinstance(second, Impression)
+    assert isinstance(done, Interaction)
+    assert (first.candidates, first.query, first.values) == (("a", "b"), "tv", '{"device":"phone"}')
+    assert (second.candidates, second.positions) == (("x", "z"), (1, 3))
+    assert (done.type, done.candidate_id, done.position, done.time_us % 1_000_000) == (
+        "CLICK",
+        "b",
+        2,
+        250_000,
+    )
+    assert problems.left_out == {"events without an object": 1, "queries without objects": 1}
+    assert clicked(events, tmp_path / "log")["q1", "b"]
+
+
+def test_types_of_others_become_ours(write: Write) -> None:
+    """What everybody calls alike is ours; the rest are names in lower case."""
+    names = ["click", "add_to_cart", "Add to Cart", "buy", "View Detail!", "CLICK"]
+    events, _ = read("ubi", write(*(ubi_event(name) for name in names)))
+    found = [event.type for event in events if isinstance(event, Interaction)]
+    assert found == ["CLICK", "CART", "CART", "PURCHASE", "view_detail", "CLICK"]
+
+
+PLAIN = [
+    {"request_id": "r", "time": "2026-11-20T10:00:00", "candidates": ["a", "b"], "scores": [1.0, None]},
+    {"request_id": "r", "candidate_id": "b", "type": "DWELL", "time": 1_795_168_801.5, "dwell_s": 4},
+]
+
+
+def test_json_lines(write: Write, tmp_path: Path) -> None:
+    """Our own names, plain or gzipped; a record without an id has one made of its content, the same each time."""
+    file = write(*PLAIN)
+    events, _ = read("jsonl", file)
+    packed = tmp_path / "events.jsonl.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    assert read("jsonl", packed)[0] == events
+    shown, done = events
+    assert isinstance(shown, Impression)
+    assert isinstance(done, Interaction)
+    assert (shown.scores, done.dwell_s) == (matrix([1.0, np.nan]), 4.0)
+    assert done.event_id
+    assert (done.time_us - shown.time_us) == 1_500_000
+
+
+def test_renamed_fields(write: Write) -> None:
+    """`--column OURS=THEIRS` reads a file in other names."""
+    file = write({"qid": "r", "ts": 5, "docs": ["a"]})
+    (shown,), _ = read("jsonl", file, request_id="qid", time="ts", candidates="docs")
+    assert (shown.request_id, shown.time_us) == ("r", 5_000_000)
+
+
+def test_parquet_of_both_kinds(tmp_path: Path) -> None:
+    """The log's own Parquet can be imported again, to the bit, and any file with the needed columns."""
+    features = matrix([[1.5], [np.nan]])
+    event = Impression(
+        event_id="r",
+        request_id="r",
+        time_us=5,
+        candidates=("a", "b"),
+        features=features,
+        names=("f",),
+        fingerprint="x",
+    )
+    compact(write_segment(tmp_path / "log", [event]) / TENANT)
+    (file,) = (tmp_path / "log" / TENANT / IMPRESSIONS).rglob("*.parquet")
+    (shown,), _ = read("parquet", file)
+    assert isinstance(shown, Impression)
+    assert (shown.features, shown.names, shown.fingerprint, shown.time_us) == (features, ("f",), "x", 5)
+    times = pa.array([7_000_000], pa.timestamp("us"))
+    pq.write_table(
+        pa.table({"qid": ["r"], "candidate_id": ["a"], "type": ["click"], "time": times}), tmp_path / "c"
+    )
+    (done,), _ = read("parquet", tmp_path / "c", request_id="qid")
+    assert isinstance(done, Interaction)
+    assert (done.request_id, done.time_us, done.type) == ("r", 7_000_000, "CLICK")
+
+
+def test_a_foreign_parquet_file(tmp_path: Path) -> None:
+    """It is named, with the column that it lacks and the way out; so is one that is no Parquet at all."""
+    pq.write_table(pa.table({"a": [1], "b": [2]}), tmp_path / "foreign.parquet")
+    with pytest.raises(
+        InvalidInput, match=r"foreign\.parquet: has no column 'request_id' \(it has a, b\).*--column"
+    ):
+        read("parquet", tmp_path / "foreign.parquet")
+    (tmp_path / "text.parquet").write_text("no parquet")
+    with pytest.raises(InvalidInput, match="is no Parquet file"):
+        read("parquet", tmp_path / "text.parquet")
+    with pytest.raises(NotFound):
+        read("parquet", tmp_path / "absent.parquet")
+    with pytest.raises(InvalidInput, match="--column: no column 'colour' here"):
+        read("parquet", tmp_path / "foreign.parquet", colour="a")
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("jsonl", {"request_id": "r", "candidates": ["a"]}, "time: None is no time"),
+    ("jsonl", {**PLAIN[0], "candidates": []}, "candidates: is empty"),
+    ("jsonl", {**PLAIN[0], "candidates": ["a", "a"]}, "candidates: 'a' is shown twice"),
+    ("jsonl", {**PLAIN[0], "positions": [2, 1]}, "positions: must be 2 numbers that rise"),
+    ("jsonl", {**PLAIN[0], "scores": [1]}, "scores: has 1 rows for 2 candidates"),
+    ("jsonl", {**PLAIN[0], "names": ["f"], "features": [[1]]}, "features: has 1 rows for 2 candidates"),
+    ("jsonl", {**PLAIN[1], "time": "yesterday"}, "time: 'yesterday' is no ISO 8601 time"),
+    ("jsonl", {**PLAIN[1], "time": 1e18}, "time: 1e+18 is after the year 6500"),
+    ("jsonl", {**PLAIN[1], "dwell_by": "me"}, "dwell_by: 'me' is neither"),
+    ("jsonl", {**PLAIN[1], "dwell_s": "long"}, "dwell_s: 'long' is no number"),
+    ("jsonl", {**PLAIN[1], "candidate_id": ""}, "candidate_id: is missing or empty"),
+    ("metarank", {**RANKING, "items": {}}, "items: must be a list"),
+    ("metarank", {**RANKING, "timestamp": None}, "timestamp: None is no time"),
+    ("metarank", {**CLICK, "id": None}, "id: is missing or empty"),
+    ("metarank", {"event": "bogus"}, "event: 'bogus' is none of metarank's events"),
+    ("ubi", {**ubi_event("click"), "timestamp": None}, "time: None is no time"),
+    ("ubi", {**ubi_event("click"), "event_attributes": {"object": [1]}}, "event_attributes.object: must be"),
+]
+
+
+@pytest.mark.parametrize(("kind", "record", "message"), WRONG)
+def test_a_wrong_record_is_named_or_counted(
+    write: Write, kind: str, record: dict[str, Any], message: str
+) -> None:
+    """Strict, its line and field are told; lenient, it is left out and the others are read."""
+    good = {"jsonl": PLAIN[1], "metarank": CLICK, "ubi": ubi_event("click")}[kind]
+    file = write(good, record)
+    with pytest.raises(InvalidInput) as caught:
+        read(kind, file)
+    assert f"{file}:2: {message}" in str(caught.value)
+    events, problems = read(kind, file, strict=False)
+    assert len(events) == 1
+    assert problems.left_out == {"wrong": 1}
+    assert message in problems.examples[0]
+
+
+def test_an_import_twice_counts_once(write: Write, tmp_path: Path) -> None:
+    """Ids that the format lacks are made of the content, so that a second import changes nothing."""
+    events, _ = read("ubi", write(QUERY, ubi_event("click", 2)))
+    again, _ = read("ubi", write(QUERY, ubi_event("click", 2)))
+    home = write_segment(tmp_path / "log", [*events, *again]) / TENANT
+    assert compact(home).duplicates == 2
+    assert sum(map(len, scan(home, IMPRESSIONS))) == 1
