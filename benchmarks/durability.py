@@ -120,17 +120,18 @@ def one_life(number: int, store: Path, log: Path, ledger: Ledger, seed: int) -> 
     """One server: started, put under load, and killed at a random moment."""
     rng = random.Random(f"{seed}-{number}")
     ours, theirs = context.Pipe()
-    over = threading.Event()
+    answered, over = threading.Event(), threading.Event()
     with killed(serve, str(store), str(log), theirs) as child:
         if not ours.poll(120):
             raise TimeoutError("a server did not become ready")
         with Client(f"127.0.0.1:{ours.recv()}", TENANT, timeout_s=10.0) as client:
             threads = [
-                threading.Thread(target=load, args=(client, f"{number}-{thread}", ledger, over))
+                threading.Thread(target=load, args=(client, f"{number}-{thread}", ledger, answered, over))
                 for thread in range(2)
             ]
             for thread in threads:
                 thread.start()
+            answered.wait(60)
             over.wait(rng.uniform(0.0, LONGEST_S))
             child.kill()
             over.set()
@@ -138,7 +139,7 @@ def one_life(number: int, store: Path, log: Path, ledger: Ledger, seed: int) -> 
                 thread.join()
 
 
-def load(client: Client, name: str, ledger: Ledger, over: threading.Event) -> None:
+def load(client: Client, name: str, ledger: Ledger, answered: threading.Event, over: threading.Event) -> None:
     """Record and rank until the server is gone. What it did not acknowledge goes back to the ledger."""
     for number in range(1_000_000):
         with ledger.lock:
@@ -148,6 +149,7 @@ def load(client: Client, name: str, ledger: Ledger, over: threading.Event) -> No
         try:
             answer = client.record(batch.events)
             settle(ledger, batch, answer)
+            answered.set()
             if number % 4 == 0:
                 rank(client, f"{name}-{number}-ranked", ledger)
         except RankError:

@@ -22,6 +22,7 @@ from features.columns import Doubles, Rows
 from training.clicks.dwell import Visits, fit_dwell, logged
 from training.files import lines
 from training.judgments import Grades
+from training.simulate.constants import POSITION_BIAS
 
 SHORT = False
 SEED = 3
@@ -153,6 +154,12 @@ def skipped(data: Sessions) -> Doubles:
     return np.where(data.clicked, 1.0, np.where(data.below, 0.3, 0.0))
 
 
+def by_examination(data: Sessions) -> Doubles:
+    """Clicked 1; an unclicked one counts against it as far as its position is usually seen."""
+    seen = POSITION_BIAS[np.minimum(data.position, len(POSITION_BIAS)) - 1]
+    return np.where(data.clicked, 1.0, -seen)
+
+
 def ended(data: Sessions) -> Doubles:
     """The last click of a page before its other clicks."""
     return np.where(data.clicked, np.where(data.last, 1.0, 0.7), 0.0)
@@ -163,6 +170,7 @@ RULES: dict[str, Callable[[Sessions], Doubles]] = {
     "clicks": clicks,
     "clicks + last click of a page": ended,
     "clicks + unseen before skipped": skipped,
+    "clicks + unclicked by examination": by_examination,
     "clicks + dwell of 30 s": with_dwell(fixed),
     "clicks + dwell, as measured": with_dwell(lambda data: data.visits.seconds),
     "clicks + dwell, capped": with_dwell(capped),

@@ -1,4 +1,4 @@
-"""What is known of behaviour: what was shown, and what a person did with it. Frozen, checked where they enter.
+"""What is known of behaviour: what was shown, and what a person did with it.
 
 Times are microseconds since 1970, UTC, as whole numbers: they come out of Parquet as they went in, and the
 order of events does not hang on rounding. In the log both are arrays: fields are added at the end, and a

@@ -1,6 +1,7 @@
 """`sluice models`: bring other people's cross-encoders and sentence encoders in, and look at them."""
 
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,7 @@ HELP = """Bring other people's models in, and look at them.
 
 A model is a directory; a cascade names it: weights = "models/NAME".
 """
+EXTRA = ("onnx", "safetensors", "torch", "transformers")
 Folder = Annotated[Path, typer.Option("--out", help="Folder of models.", metavar="DIR")]
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None)
@@ -46,6 +48,7 @@ def add(
     calibrated on your --pairs, or on Python's documentation where you have none. Code that comes with a
     checkpoint is never run, and pickled weights are never read.
     """
+    need_extra()
     from training.models import Wanted, add_model
     from training.samples import BUILT_IN, built_in_samples, read_samples
 
@@ -61,6 +64,19 @@ def add(
     show_added(added)
     if json:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(added), indent=2))
+
+
+def need_extra() -> None:
+    """Say what is missing before anything is read.
+
+    Raises:
+        NotReady: naming the packages.
+    """
+    from features.errors import NotReady
+
+    absent = [name for name in EXTRA if find_spec(name) is None]
+    if absent:
+        raise NotReady(f"importing models needs {', '.join(absent)}: pip install 'sluice[train]'")
 
 
 def show_added(added: "Added") -> None:

@@ -1,4 +1,4 @@
-"""Event messages into events: what can be wrong with one is named by its path, and concerns that one alone."""
+"""Event messages into events: what is wrong with one is named by its path, and concerns that one alone."""
 
 from collections.abc import Iterable, Mapping
 from math import isfinite

@@ -62,7 +62,7 @@ class Recorder:
         request: RankRequest,
         top: Ranking,
     ) -> tuple[str, ...]:
-        """Log a final ranking where the request asks for it, or else the ranker; what the caller should know."""
+        """Log a final ranking where the request, or else the ranker, says so; what the caller should know."""
         if not (ranker.log if asked is None else asked) or not len(top.rows):
             return ()
         if self._writer is None:
@@ -133,7 +133,7 @@ class Recorder:
 
 
 def patience(left_s: float | None) -> float | None:
-    """Seconds that a thread can wait; None = without end (a call without a deadline has some centuries left)."""
+    """Seconds that a thread can wait; None = without end (no deadline means some centuries)."""
     return None if left_s is None or left_s > threading.TIMEOUT_MAX else left_s
 
 

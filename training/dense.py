@@ -7,7 +7,8 @@ import numpy as np
 
 from cascade.files import replace_durably
 from features.columns import Floats
-from features.transformer.encoder import Known, SentenceEncoder
+from features.transformer.encoder import SentenceEncoder
+from features.transformer.encoding import Known
 from training.collection import Collection
 from training.progress import Track, quiet
 

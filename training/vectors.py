@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from features.columns import Floats, Rows
 from features.errors import InvalidInput
-from features.transformer.encoder import Encoded, SentenceEncoder
+from features.transformer.encoder import SentenceEncoder
+from features.transformer.encoding import Encoded
 from features.transformer.table import Index, VectorTable, halves, save_table
 from features.transformer.vector_cache import KEY_BYTES, Flags, content_key
 from training.progress import Track, quiet

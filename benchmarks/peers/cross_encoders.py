@@ -88,7 +88,7 @@ class SortedBatches:
         from transformers import PreTrainedTokenizerFast
 
         self.session = session
-        loaded = PreTrainedTokenizerFast.from_pretrained(str(folder))  # type: ignore[no-untyped-call]
+        loaded = PreTrainedTokenizerFast.from_pretrained(str(folder))
         self.tokenizer = loaded.backend_tokenizer
         self.tokenizer.enable_truncation(max_tokens)
         self.tokenizer.no_padding()

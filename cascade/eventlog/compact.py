@@ -1,4 +1,4 @@
-"""Segments into Parquet by day, then the small files of a day into one. Killed anywhere, nothing is lost or doubled.
+"""Segments into Parquet by day. Killed anywhere, nothing is lost or doubled.
 
 Each step is committed by one operation on one file (see `layout`): a segment's Parquet files count from the
 moment the segment is removed, and a merged file replaces others from the moment it has its name. What a dead

@@ -46,7 +46,7 @@ def hash_rows(table: pa.Table, names: tuple[str, ...]) -> Hashes:
 
 
 def hash_column(column: pa.ChunkedArray | pa.Array) -> Hashes:
-    """uint64[n]: equal for equal values, whatever the chunks; strings hash alike, as a dictionary or plain."""
+    """uint64[n]: equal for equal values, whatever the chunks; a dictionary hashes as its strings do."""
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     return np.concatenate([np.empty(0, np.uint64), *(hash_array(chunk) for chunk in chunks)])
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ def plain(events: Sequence[Any], field: pa.Field) -> pa.Array:
     """A column of one value an event."""
     if field.name == "time":
         return pa.array([event.time_us for event in events], pa.int64()).cast(TIME)
-    return pa.array([getattr(event, field.name) for event in events], field.type)
+    return pa.array(list(map(attrgetter(field.name), events)), field.type)
 
 
 def strings(rows: Sequence[Sequence[str]]) -> pa.Array:

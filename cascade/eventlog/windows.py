@@ -7,7 +7,7 @@ from typing import Any
 from cascade.events import MICROS
 
 KEY = "data_window"
-"""Key of `Manifest.data`: `{"since": ISO 8601, "until": ISO 8601}`, UTC; either may be absent for no bound."""
+"""Key of `Manifest.data`: `{"since": ISO 8601, "until": ISO 8601}`, UTC; an absent one is no bound."""
 
 
 def window_entry(since_us: int, until_us: int) -> dict[str, dict[str, str]]:

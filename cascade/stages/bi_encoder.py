@@ -24,7 +24,8 @@ from features.batch import CandidateBatch
 from features.columns import Floats, Input, Kind, Rows
 from features.errors import InvalidInput
 from features.matrix import FeatureMatrix
-from features.transformer.encoder import Encoded, Reading, SentenceEncoder, load_sentence_encoder
+from features.transformer.encoder import Reading, SentenceEncoder, load_sentence_encoder
+from features.transformer.encoding import Encoded
 from features.transformer.session import SESSIONS, Sessions
 from features.transformer.table import VectorTable, load_table
 from features.vectors import cosines, dots

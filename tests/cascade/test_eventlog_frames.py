@@ -23,7 +23,7 @@ def test_what_is_framed_is_read_back(written: list[bytes]) -> None:
 
 @pytest.mark.parametrize("last", [b"", b"x", b"the last record", MARK * 3])
 def test_a_torn_tail_costs_only_itself(last: bytes) -> None:
-    """Cut at every byte offset, the file gives exactly the records that were whole, and says what was torn."""
+    """Cut at every byte offset, the file gives exactly the whole records, and says what was torn."""
     written = [b"one", b"", b"three" * 10, last]
     data = b"".join(map(frame, written))
     ends = [sum(len(frame(each)) for each in written[:n]) for n in range(len(written) + 1)]
@@ -52,5 +52,5 @@ def test_noise_is_no_record(noise: bytes) -> None:
 
 
 def test_zeros_are_no_records() -> None:
-    """A file system may leave zeros at the end of a file after a power cut; they are torn, not empty records."""
+    """A file system may leave zeros at a file's end after a power cut; they are torn, not empty records."""
     assert read(frame(b"one") + bytes(64 * HEADER.size)) == ([b"one"], Passed(torn=64 * HEADER.size))

@@ -106,10 +106,12 @@ def test_a_disk_that_cannot_keep_up_pushes_back(tmp_path: Path) -> None:
     faulty = FaultyDisk()
     slow = faulty.disk.__class__(faulty._write, lambda handle: (gate.wait(30), faulty._sync(handle))[1])  # type: ignore[func-returns-value]
     with writing(tmp_path, slow, pending_bytes=2_000) as writer:
+        first = writer.append(TENANT, clicks(100))
         with pytest.raises(Exhausted, match="wait for the disk"):
-            for call in range(1_000):
-                writer.append(TENANT, clicks(10, f"{call}-"))
+            writer.append(TENANT, clicks(10, "more"))
         gate.set()
+        first.durable.result(30)
+        writer.append(TENANT, clicks(10, "later")).durable.result(30)
 
 
 def test_tenants_lie_apart_and_names_cannot_lead_out(tmp_path: Path) -> None:

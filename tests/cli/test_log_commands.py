@@ -61,7 +61,7 @@ def test_compact_and_stats(log: Path) -> None:
 
 
 def test_retention(log: Path) -> None:
-    """Days before the last N of the calendar go: these events are long over, or still to come, so all or none."""
+    """Days before the last N of the calendar go: these events are over, or to come, so all or none."""
     made = report("log", "compact", "--log", log, "--keep-days", 1)[TENANT]
     assert made["expired_files"] in (0, 4)
     run("log", "compact", "--log", log, "--keep-days", 40_000)
@@ -144,7 +144,7 @@ def test_import_and_its_repetition(tmp_path: Path) -> None:
 
 
 def test_import_says_what_is_wrong(tmp_path: Path) -> None:
-    """An unknown format, a column option of another shape, a tenant that is no name, a line that is no event."""
+    """An unknown format, a column option of another shape, a tenant that is no name, a line of no event."""
     file = tmp_path / "events.jsonl"
     file.write_text('{"request_id": "r"}\n')
     log = ("--log", tmp_path / "log")

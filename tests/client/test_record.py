@@ -155,7 +155,7 @@ def test_asyncio(server: Server) -> None:
 
 def test_a_ranking_then_a_click(server: Server, log: Path) -> None:
     """The README's circle: rank with `log`, click on what was shown, and both are in the log."""
-    with Client(target(server), "demo", timeout_s=20.0) as client:
+    with Client(target(server), "demo", timeout_s=20.0, now=lambda: NOW) as client:
         ranking = client.rank("q", [{"id": "x", "price": 1.0}], log=True, request_id="circle")
-        client.record([{"request_id": ranking.request_id, "candidate_id": "x"}])
+        assert client.record([{"request_id": ranking.request_id, "candidate_id": "x"}]).accepted == 1
     assert len(stored(log, INTERACTIONS, "circle")) == 1

@@ -13,7 +13,7 @@ KILLS = 20
 
 
 def test_every_acknowledged_event_counts_once(tmp_path: Path) -> None:
-    """After so many kills, compactors killed among them: nothing acknowledged is lost, nothing counts twice."""
+    """After so many kills, of compactors too: nothing acknowledged is lost, and nothing counts twice."""
     ledger, log = torture(tmp_path, KILLS, at_once=4)
     found = verdict(ledger, log)
     assert found.acknowledged > KILLS

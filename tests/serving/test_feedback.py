@@ -282,7 +282,7 @@ def rank(started: Server, prices: list[float], **fields: Any) -> ranking_pb2.Ran
 
 @pytest.mark.parametrize("wait", [True, False])
 def test_the_service_logs_what_it_ranked(tmp_path: Path, wait: bool) -> None:
-    """With `log` set, the shown items in their order, their scores and stage scores to the bit, query and user."""
+    """With `log` set, the shown items in order, scores and stage scores to the bit, query and user."""
     user = ranking_pb2.User(id="u", session_id="s", values={"age": ranking_pb2.Value(number=7)})
     with running(ranker(), settings(tmp_path, wait=wait), clock=lambda: NOW) as started:
         answer = rank(started, [0.1, 3.0, 2.0], log=True, request_id="r", top_k=2, user=user)

@@ -107,8 +107,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a random checkpoint of four layers."""
     require("torch")
     require("onnx")
-    from training.export.testing import random_checkpoint, wordpiece
     from training.export.checkpoint import write_checkpoint
+    from training.export.testing import random_checkpoint, wordpiece
 
     words = ["red", "blue", "green", "black", "white", "brown", "thing"]
     start: Path = tmp_path_factory.mktemp("tiny") / "start"

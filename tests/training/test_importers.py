@@ -158,7 +158,7 @@ PLAIN = [
 
 
 def test_json_lines(write: Write, tmp_path: Path) -> None:
-    """Our own names, plain or gzipped; a record without an id has one made of its content, the same each time."""
+    """Our own names, plain or gzipped; an id that is absent is made of the content, the same each time."""
     file = write(*PLAIN)
     events, _ = read("jsonl", file)
     packed = tmp_path / "events.jsonl.gz"

@@ -75,7 +75,7 @@ def test_every_shown_item_is_a_row_with_what_became_of_it(tmp_path: Path) -> Non
 
 
 def test_each_thing_that_can_be_wrong_is_counted_once(tmp_path: Path) -> None:
-    """Orphans, items never shown, places beyond the page, skewed clocks, late events, dwells that cannot be."""
+    """Orphans, items never shown, places beyond the page, skewed clocks, late events, impossible dwells."""
     write_segment(
         tmp_path,
         [
@@ -125,7 +125,7 @@ def test_repetitions_fall_out(tmp_path: Path) -> None:
 
 
 def test_a_bot_is_left_out_for_the_hour_in_which_it_was_one(tmp_path: Path) -> None:
-    """Pages and clicks of a user who does more than a person can go; the user's next hour, and others, stay."""
+    """Pages and clicks of a user who does more than a person can go; the next hour, and others, stay."""
     events: list[Event] = [shown(f"b{n}", user="bot", at_s=n) for n in range(6)]
     events += [done(f"c{n}", f"b{n}", "a", at_s=n) for n in range(6)]
     events += [shown("next", user="bot", at_s=HOUR), shown("other", user="someone")]
@@ -175,7 +175,7 @@ def test_pages_whose_lists_do_not_fit_are_left_out(tmp_path: Path) -> None:
 
 
 def test_features_come_back_to_the_bit(tmp_path: Path) -> None:
-    """What was logged with two feature sets comes back by set, along the rows, NaN and signs of zero included."""
+    """What was logged with two feature sets comes back by set, along the rows, NaN and -0 included."""
     one, two = matrix([[1.5, np.nan], [-0.0, 3.0]]), matrix([[7.0], [8.0], [9.0]])
     write_segment(
         tmp_path,
@@ -236,7 +236,7 @@ EVENTS = st.lists(st.one_of(CLICKS, IMPRESSIONS), min_size=1, max_size=25)
 def test_order_repetition_and_batches_make_no_difference(
     events: list[Event], random: Any, batch: int, compacted: bool
 ) -> None:
-    """Any permutation, duplication and batching of the same events, conflicting ones included, joins alike."""
+    """Any permutation, duplication and batching of the same events, conflicting ones too, joins alike."""
     again = [*events, *random.choices(events, k=5)]
     random.shuffle(again)
     with TemporaryDirectory() as one, TemporaryDirectory() as other:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from features.errors import Conflict, InvalidInput, NotFound, Unavailable
+from features.errors import Conflict, InvalidInput, NotFound, NotReady, Unavailable
 from features.transformer.loaded import load_model
 from tests.support import require
 from training.export import Gate, Judged, Parity
@@ -252,3 +252,11 @@ def test_the_command_adds_lists_and_shows(source: Path, samples: Samples, tmp_pa
     assert "apache-2.0" in run(app, ["models", "list", *folder]).output
     shown = run(app, ["models", "show", "Tiny-BERT", *folder])
     assert shown.stdout == (tmp_path / "models" / "Tiny-BERT" / "README.md").read_text()
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the `train` extra the command says what to install, before it reads anything."""
+    monkeypatch.setattr("cli.models.find_spec", lambda name: None)
+    result = CliRunner().invoke(app, ["models", "add", "owner/tiny"])
+    assert isinstance(result.exception, NotReady)
+    assert "pip install 'sluice[train]'" in str(result.exception)

@@ -116,6 +116,19 @@ def fit_dwell(
     return DwellModel(mean, slope, middle, effects[0], effects[1], max(float(left.std()), 1e-3), cap_s)
 
 
+def either_side(client: Visits, server: Visits, *, cap_s: float = CAP_S) -> Doubles:
+    """float64[n]: evidence of the same n clicks by each side's own model: the browser's where it measured.
+
+    A side with fewer than three measurements has no model and says nothing.
+    """
+    told = []
+    for visits in (client, server):
+        enough = np.isfinite(logged(visits.seconds, cap_s)).sum() >= 3
+        nothing = np.full(len(visits.seconds), np.nan)
+        told.append(fit_dwell(visits, cap_s=cap_s).evidence(visits) if enough else nothing)
+    return np.where(np.isfinite(told[0]), told[0], told[1])
+
+
 def predicted(rest: Doubles, group: Rows, size: int, ratio: float) -> tuple[Doubles, float]:
     """Shrunken means by group, 0 behind them, and the new ratio of variances σ²/τ².
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from cascade.files import sync_tree
 from features.columns import Floats
 from features.errors import InvalidInput
 from features.transformer.loaded import Model
@@ -202,6 +203,7 @@ def replacing(out: Path) -> Iterator[Path]:
     made.chmod(0o755)
     try:
         yield made
+        sync_tree(made)
         if out.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
             out.replace(old)

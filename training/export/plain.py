@@ -6,7 +6,8 @@ transformers knows and torch can export.
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,17 +85,25 @@ def quantised(model: bytes) -> bytes:
     """The same with int8 weights a column and dynamic activations, in seven bits as the packed graphs."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, silent():
         whole, small = Path(folder) / "whole.onnx", Path(folder) / "small.onnx"
         whole.write_bytes(model)
-        logging.disable(logging.WARNING)  # it recommends a step for vision models
         quantize_dynamic(
             whole,
             small,
             weight_type=QuantType.QInt8,
             per_channel=True,
             reduce_range=True,
-            op_types_to_quantize=["MatMul", "Gemm", "Attention"],
+            op_types_to_quantize=["MatMul", "Gemm"],
         )
-        logging.disable(logging.NOTSET)
         return small.read_bytes()
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Without the quantiser's advice, which is for vision models."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -11,7 +11,8 @@ from typing import Any
 from features.errors import InvalidInput
 from features.transformer.model import SCORE, TASKS, VECTOR
 from training.export.checkpoint import read_json
-from training.export.families.base import CLS, MEAN, NotPacked, Output
+from training.export.families.base import CLS, MEAN, Output
+from training.export.families.config import NotPacked
 
 MODULES = "modules.json"
 POOLINGS = (MEAN, CLS)

@@ -92,19 +92,28 @@ class Source:
             return self.plain(reason)
         if not framework:
             return packing, packing.reference(), REFERENCE
+        need_framework("measuring against transformers")
         from training.export.framework import NAME, framework_of
 
         return packing, framework_of(self.place, self.output, self.layout.segments).run, NAME
 
     def plain(self, reason: NotPacked) -> tuple[Maker, Run, str]:
         """The framework's own graph, for a model that has no packed one."""
-        absent = [name for name in FRAMEWORK if find_spec(name) is None]
-        if absent:
-            message = f"{reason}; another export needs {', '.join(absent)}: pip install 'sluice[train]'"
-            raise NotReady(message)
+        need_framework(f"{reason}; another export")
         from training.export.framework import NAME, framework_of
         from training.export.plain import Plain
 
         framework = framework_of(self.place, self.output, self.layout.segments)
         check_vocabulary(self.checkpoint, framework.vocabulary)
         return Plain(framework, int(self.checkpoint.config.get("pad_token_id") or 0)), framework.run, NAME
+
+
+def need_framework(what: str) -> None:
+    """Refuse what takes torch and transformers where they are not.
+
+    Raises:
+        NotReady: naming what is missing, and how to get it.
+    """
+    absent = [name for name in FRAMEWORK if find_spec(name) is None]
+    if absent:
+        raise NotReady(f"{what} needs {', '.join(absent)}: pip install 'sluice[train]'")

@@ -79,6 +79,40 @@ def shuffled(
     return Ranked(asked, shown, grades, np.full(count, 1 / count), np.ones(count, np.int64))
 
 
+def slotted(
+    query: Rows,
+    offsets: Rows,
+    documents: Rows,
+    grade: Doubles,
+    scores: Doubles,
+    depth: int,
+    copies: int,
+    seed: int,
+) -> Ranked:
+    """Arm 1: the best `depth`, one place of which goes to a candidate from below, both drawn at random.
+
+    `copies` such pages of every query; a query without candidates below keeps its page.
+    """
+    random = np.random.default_rng(seed)
+    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    order = np.lexsort((-scores, owner))
+    sizes = np.diff(offsets)
+    page = Ranked.top(query, offsets, documents, grade, scores, depth)
+    pages = []
+    for _ in range(copies):
+        below = depth + (random.random(len(sizes)) * (sizes - depth)).astype(np.int64)
+        place = random.integers(0, depth, len(sizes))
+        there = np.flatnonzero(sizes > depth)
+        taken = order[offsets[:-1][there] + below[there]]
+        shown, grades = page.documents.copy(), page.grade.copy()
+        shown[there, place[there]], grades[there, place[there]] = documents[taken], grade[taken]
+        pages.append((shown, grades))
+    count = copies * len(query)
+    asked = np.tile(query, copies)
+    shown, grades = (np.concatenate(each) for each in zip(*pages, strict=True))
+    return Ranked(asked, shown, grades, np.full(count, 1 / count), np.ones(count, np.int64))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Behaviour:
     """What documents do to users.
@@ -116,16 +150,17 @@ class SimulatedLog:
 
     def __call__(self) -> Iterator[Impressions]:
         """The log as a `Source`: some hundred thousand pages at a time."""
+        truth = self.truth
         for part, start in enumerate(range(0, self.pages, PART_PAGES)):
             random = np.random.default_rng([self.seed, part])
-            yield self.draw(min(PART_PAGES, self.pages - start), random)
+            yield self._draw(min(PART_PAGES, self.pages - start), truth, random)
 
-    def draw(self, pages: int, random: np.random.Generator) -> Impressions:
+    def _draw(self, pages: int, truth: tuple[Pages2d, Pages2d], random: np.random.Generator) -> Impressions:
         """Pages drawn by their shares, and clicks on them."""
         ranked = self.ranked
         ends = np.cumsum(ranked.share)
         chosen = np.minimum(np.searchsorted(ends, random.random(pages) * ends[-1]), len(ends) - 1)
-        alpha, sigma = (each[chosen] for each in self.truth)
+        alpha, sigma = (each[chosen] for each in truth)
         documents = ranked.documents[chosen]
         clicked = self.behaviour.users.draw(alpha, sigma, documents != NOTHING, random)
         return Impressions.of(ranked.query[chosen], documents, clicked, arm=ranked.arm[chosen])

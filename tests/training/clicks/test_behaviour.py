@@ -1,5 +1,7 @@
 """Labels from what people did: declared weights, the maximum, dwell by a model, unseen is not irrelevant."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.errors import InvalidConfig, InvalidInput
 from training.clicks.behaviour import Rules, seen, strongest
-from training.clicks.dwell import Visits, fit_dwell, logged
+from training.clicks.dwell import Visits, either_side, fit_dwell, logged
 from training.clicks.impressions import Impressions, parts
 from training.clicks.pairs import Pairs
 from training.clicks.position_based import PositionBased
@@ -77,7 +79,7 @@ def test_dwell_beyond_the_usual_is_the_evidence() -> None:
 
 
 def test_unknown_and_absurd_dwell() -> None:
-    """Unmeasured and negative dwell is no evidence; an open tab counts as the cap; new users are usual ones."""
+    """No or negative dwell is no evidence; an open tab counts as the cap; new users are usual ones."""
     given_visits, _ = visits(500)
     model = fit_dwell(given_visits, cap_s=600)
     nan = np.nan
@@ -92,6 +94,20 @@ def test_unknown_and_absurd_dwell() -> None:
     assert evidence[2] == evidence[3]
     assert np.isfinite(evidence[4])
     assert logged(np.array([0.0, 1e9]), 600.0).tolist() == [np.log(0.1), np.log(600.0)]
+
+
+def test_each_side_is_measured_by_its_own_usual() -> None:
+    """Servers see dwell three times as long; their evidence is of one size, the browser's word first."""
+    given_visits, interest = visits()
+    by_client = np.arange(len(interest)) % 2 == 0
+    client = replace(given_visits, seconds=np.where(by_client, given_visits.seconds, np.nan))
+    server = replace(given_visits, seconds=3 * given_visits.seconds)
+    evidence = either_side(client, server, cap_s=1e9)
+    assert abs(evidence[by_client].mean() - evidence[~by_client].mean()) < 0.1
+    assert np.corrcoef(evidence, interest)[0, 1] > 0.9
+    silent = replace(given_visits, seconds=np.full(len(interest), np.nan))
+    alone = fit_dwell(server, cap_s=1e9).evidence(server)
+    np.testing.assert_allclose(either_side(silent, server, cap_s=1e9), alone)
 
 
 def test_too_few_visits_are_refused() -> None:

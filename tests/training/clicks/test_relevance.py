@@ -11,7 +11,7 @@ from training.clicks import relevance
 from training.clicks.cells import Cells
 from training.clicks.impressions import Impressions
 from training.clicks.latent import LatentRelevance
-from training.clicks.unbiased import blended, graded, page_by_page, weights_of, with_gains
+from training.clicks.unbiased import blended, decided, graded, page_by_page, weights_of, with_gains
 from training.dataset import StageData
 from training.lambdamart import label_gains, parameters, train
 
@@ -97,6 +97,16 @@ def test_estimates_become_grades_and_unseen_rows_are_left_out() -> None:
     assert label_gains(learn, training)[31] == 1.0
     with pytest.raises(InvalidInput, match="about a candidate"):
         graded(whole, np.array([-1]), np.array([1.0]))
+
+
+def test_decided_labels_leave_doubts_out() -> None:
+    """Sure rows are plain labels; doubtful and unseen ones are gone; nothing sure is refused."""
+    rows, probability = np.array([0, 1, 2, 4, -1]), np.array([0.95, 0.5, 0.02, 0.9, 1.0])
+    learn = decided(data(), rows, probability)
+    assert learn.labels.tolist() == [1.0, 0.0, 1.0]
+    assert [int(learn.batch.ids[row]) for row in range(3)] == [0, 2, 4]
+    with pytest.raises(InvalidInput, match="about a candidate"):
+        decided(data(), rows, np.full(5, 0.5))
 
 
 def test_single_pages_carry_weights_and_positions_into_lightgbm() -> None:

@@ -133,10 +133,21 @@ def test_a_single_pair_is_enough_to_run(checkpoint: Checkpoint, tmp_path: Path) 
     assert export(checkpoint, tmp_path / "out", [("a query", "a text")], gate=OPEN).parity["int8"].tau == 1
 
 
-def test_an_unknown_family_is_named(checkpoint: Checkpoint, pairs: Texts, tmp_path: Path) -> None:
-    """Another architecture is refused with the ones there are."""
-    other = replace(checkpoint, config={**checkpoint.config, "model_type": "deberta-v2"})
-    with pytest.raises(InvalidInput, match=r"deberta-v2.*bert"):
+def test_an_unknown_architecture_is_named(checkpoint: Checkpoint, pairs: Texts, tmp_path: Path) -> None:
+    """One that even transformers has not is refused by its name."""
+    require("transformers")
+    other = replace(checkpoint, config={**checkpoint.config, "model_type": "unheard-of"})
+    with pytest.raises(InvalidInput, match=r"config\.json.*unheard-of"):
+        export(other, tmp_path / "out", pairs)
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_architecture_under_a_known_name_is_refused(
+    checkpoint: Checkpoint, pairs: Texts, tmp_path: Path
+) -> None:
+    """Tensors that are not the family's are missed by name, rather than drawn at random."""
+    other = replace(checkpoint, config={**checkpoint.config, "model_type": "roberta"})
+    with pytest.raises(InvalidInput, match="no such tensor"):
         export(other, tmp_path / "out", pairs)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from training.clicks.impressions import joined
 from training.simulate.constants import BROWSING, POSITION_BIAS, TRUST
-from training.simulate.log import Behaviour, Ranked, SimulatedLog, dwell_s, shuffled
+from training.simulate.log import Behaviour, Ranked, SimulatedLog, dwell_s, shuffled, slotted
 from training.simulate.users import BrowsingUsers, PositionBasedUsers, ReadingUsers, TrustingUsers, Users
 
 OFFSETS = np.array([0, 3, 7])
@@ -33,6 +33,19 @@ def test_exploration_takes_its_share_and_has_its_own_arm() -> None:
     assert pages.arm.mean() == pytest.approx(0.25, abs=0.01)
     assert set(pages.documents[pages.arm == 1].ravel().tolist()) == set(range(7))
     assert set(pages.documents[pages.arm == 0].ravel().tolist()) == {0, 1, 2, 4, 5, 6}
+
+
+def test_one_place_of_a_page_goes_to_a_candidate_from_below() -> None:
+    """The rest of the page stays; a query with nothing below keeps its page; every candidate gets a turn."""
+    given = np.array([5, 6]), OFFSETS, np.arange(7), GRADE, SCORES, 3
+    ranked = slotted(*given, copies=60, seed=1)
+    fixed = Ranked.top(*given)
+    kept, moved = (ranked.documents[ranked.query == query] for query in (5, 6))
+    assert (kept == fixed.documents[0]).all()
+    assert ((moved != fixed.documents[1]).sum(axis=1) == 1).all()
+    assert set(moved.ravel().tolist()) == {3, 4, 5, 6}
+    np.testing.assert_array_equal(ranked.grade, GRADE[ranked.documents])
+    assert ranked.share.sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

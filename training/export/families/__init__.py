@@ -1,8 +1,9 @@
 """Families of models with a packed graph: a small adapter each, over what they share (`base`, `postnorm`)."""
 
 from training.export.checkpoint import CONFIG, Checkpoint
-from training.export.families.base import INPUTS, NotPacked, Output, Packed
+from training.export.families.base import INPUTS, Output, Packed
 from training.export.families.bert import Bert
+from training.export.families.config import NotPacked
 from training.export.families.distilbert import DistilBert
 from training.export.families.electra import Electra
 from training.export.families.modernbert import ModernBert

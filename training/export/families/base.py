@@ -24,6 +24,7 @@ from features.columns import Floats
 from features.errors import InvalidInput
 from features.transformer.model import SCORE, VECTOR
 from training.export.checkpoint import CONFIG, Checkpoint, check_vocabulary
+from training.export.families.config import one_label
 from training.export.graph import MICROSOFT, Graph
 from training.export.linear import Linear
 from training.export.quantise import quantise_rows
@@ -39,10 +40,6 @@ INPUTS = {
 }
 CLS = "cls"
 MEAN = "mean"
-
-
-class NotPacked(InvalidInput):
-    """A sound checkpoint that no packed graph is written for; a plain export may do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,25 +249,3 @@ def whole(graph: Graph, size: str) -> tuple[str, str, str]:
     """The arguments of `Range` from 0 to a size `[1]`."""
     end = graph.add("Squeeze", size)
     return graph.constant("from", np.array(0)), end, graph.constant("step", np.array(1))
-
-
-def one_label(config: Mapping[str, Any]) -> None:
-    """Refuse a classifier of several labels."""
-    labels = config.get("num_labels", len(config.get("id2label") or {"0": ""}))
-    if labels != 1 and "id2label" in config:
-        raise InvalidInput(f"has {labels} labels where a ranker needs 1", path=f"{CONFIG}: id2label")
-
-
-def size(config: Mapping[str, Any], key: str) -> int:
-    """A size that config.json declares."""
-    found = config.get(key)
-    if not isinstance(found, int) or found < 1:
-        raise InvalidInput(f"is {found!r} where a positive whole number is meant", path=f"{CONFIG}: {key}")
-    return found
-
-
-def expect(config: Mapping[str, Any], key: str, value: object, default: object = None) -> None:
-    """Refuse a configuration that says otherwise."""
-    found = config.get(key, default)
-    if found != value:
-        raise NotPacked(f"is {found!r} where {value!r} is exported", path=f"{CONFIG}: {key}")

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from training.export.families.base import Shape, expect, size
+from training.export.families.base import Shape
+from training.export.families.config import expect, size
 from training.export.families.postnorm import PostNorm
 from training.export.graph import Graph
 from training.export.linear import Linear

@@ -12,7 +12,8 @@ import numpy as np
 from features.columns import Floats
 from features.transformer.model import VECTOR
 from training.export.checkpoint import CONFIG
-from training.export.families.base import NotPacked, Packed, Shape, expect, size, whole
+from training.export.families.base import Packed, Shape, whole
+from training.export.families.config import NotPacked, expect, size
 from training.export.graph import MICROSOFT, Graph
 from training.export.linear import Linear
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from features.columns import Floats
 from training.export.families.attention import attend_all, attend_first, lay_out
-from training.export.families.base import Packed, Shape, expect, size
+from training.export.families.base import Packed, Shape
+from training.export.families.config import expect, size
 from training.export.graph import Graph
 from training.export.linear import Linear
 
