@@ -18,7 +18,7 @@ from numpy.random import Generator
 from benchmarks.harness import Row, peak_growth_mib, resident_mib
 from cascade.deadline import Deadline
 from cascade.stages.cross_encoder import CrossEncoder, LoadedCrossEncoder
-from cascade.stages.cross_encoding.embedded import embedded_model
+from cascade.stages.embedded import embedded_model
 from cascade.testing import no_features
 from features.batch import Query, single
 from features.columns import text

@@ -206,7 +206,7 @@ def embedded_store(root: Path) -> Path:
     Raises:
         NotReady: if this installation has none.
     """
-    from cascade.stages.cross_encoding.embedded import embedded_model
+    from cascade.stages.embedded import embedded_model
 
     config = parse_config(
         '[[features]]\nkind = "semantic"\nfield = "body"\n'

@@ -23,7 +23,7 @@ from cascade.config import parse_config
 from cascade.deadline import Deadline
 from cascade.draft import Draft, write_bundle
 from cascade.stages.cross_encoder import CrossEncoder, LoadedCrossEncoder, load_cross_encoder
-from cascade.stages.cross_encoding.embedded import embedded_model
+from cascade.stages.embedded import embedded_model
 from cascade.store import DirectoryStore
 from cascade.testing import no_features
 from features.batch import CandidateBatch, Query, single

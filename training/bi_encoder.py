@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from cascade.stages.bi_encoder import BiEncoder
+from cascade.stages.embedded import EMBEDDED, embedded_sentences
 from features.columns import Floats
 from features.errors import InvalidConfig, InvalidInput, NotReady
 from features.transformer.encoder import load_sentence_encoder
@@ -78,7 +79,7 @@ def fit(spec: BiEncoder, data: StageData, directory: Path, context: Context) -> 
 
 def source(spec: BiEncoder) -> Path:
     """The directory where training starts."""
-    found = Path(spec.weights)
+    found = embedded_sentences() if spec.weights == EMBEDDED else Path(spec.weights)
     if not found.is_dir():
         raise InvalidConfig(f"no directory {spec.weights!r}", path=f"{spec.name}.weights")
     return found

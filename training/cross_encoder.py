@@ -1,6 +1,5 @@
 """Fits a `cross_encoder` stage: as it comes, or fine-tuned listwise on what earlier stages let through."""
 
-import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from cascade.stages.cross_encoder import EMBEDDED, CrossEncoder
-from cascade.stages.cross_encoding.embedded import embedded_model
+from cascade.stages.cross_encoder import CrossEncoder
+from cascade.stages.embedded import EMBEDDED, embedded_model
 from features.columns import Floats, Rows
 from features.errors import InvalidConfig, InvalidInput, NotReady
-from features.transformer.model import MODEL, NOTES, TOKENIZER
+from features.transformer.model import MODEL, copy_model
 from training.dataset import StageData, rows_of
 from training.lists import Draws, held_of, parted
 from training.teacher import read_teacher
@@ -66,8 +65,7 @@ def fit(spec: CrossEncoder, data: StageData, directory: Path, context: Context) 
         Conflict: if the work folder is of another training.
     """
     if not learns(spec) and (source(spec) / MODEL).is_file():
-        for name in (MODEL, TOKENIZER, NOTES):
-            shutil.copyfile(source(spec) / name, directory / name)
+        copy_model(source(spec), directory)
         return {"weights": spec.weights, "epochs": 0}
     return fine_tuned(spec, data, directory, context)
 

@@ -8,7 +8,7 @@ Sentence-BERT: Reimers and Gurevych 2019, "Sentence Embeddings using Siamese BER
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -18,8 +18,10 @@ import numpy as np
 from cascade.deadline import Deadline
 from cascade.stage import StageResult, StageSpec
 from cascade.stages.bi_encoding.training import BiEncoderTraining
+from cascade.stages.blend import blended, check_weights
 from cascade.stages.cross_encoding.run import count
 from cascade.stages.cross_encoding.template import documents, parse_template
+from cascade.stages.embedded import EMBEDDED
 from features.batch import CandidateBatch
 from features.columns import Floats, Input, Kind, Rows
 from features.errors import InvalidInput
@@ -44,7 +46,8 @@ class BiEncoder(StageSpec, frozen=True, kw_only=True):
     """A sentence encoder over text fields.
 
     Attributes:
-        weights: the directory of an exported encoder, or of the checkpoint that training starts from.
+        weights: `embedded`, the directory of an exported encoder, or of the checkpoint that training starts
+            from.
         fields: the text columns that make the document.
         template: how, such as `"{title}. {body}"`; without one, those that are there joined with ". ".
         query_prefix, document_prefix: stand before the texts, as models of the E5 family ask for.
@@ -54,6 +57,8 @@ class BiEncoder(StageSpec, frozen=True, kw_only=True):
         max_tokens: of a text, prefix and special tokens included; more is cut and reported.
         batch_tokens: of a micro-batch; between 192 and 768 fits processor caches.
         cache_mb: for vectors, by content.
+        blend: columns to weigh the score against, and their weights beside its own 1, all z-scored within the
+            query (`cascade/stages/blend.py`); without it the score is the plain cosine or product.
         train: how training goes on from the weights.
     """
 
@@ -62,7 +67,7 @@ class BiEncoder(StageSpec, frozen=True, kw_only=True):
     """Of another machine: its sums round differently, and a value may fall on the next int8 step. On one
     machine calibrated int8 gives the same bits in any batch."""
 
-    weights: str
+    weights: str = EMBEDDED
     fields: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("title", "body")
     template: str = ""
     query_prefix: str = ""
@@ -73,6 +78,7 @@ class BiEncoder(StageSpec, frozen=True, kw_only=True):
     max_tokens: Annotated[int, msgspec.Meta(ge=8, le=8192)] = 256
     batch_tokens: Positive = 512
     cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 256
+    blend: dict[str, float] = msgspec.field(default_factory=dict)
     train: BiEncoderTraining = BiEncoderTraining()
 
     def __post_init__(self) -> None:
@@ -85,6 +91,16 @@ class BiEncoder(StageSpec, frozen=True, kw_only=True):
                 "training changes the encoder, so that vectors made before do not fit it; train first, then"
                 " name the trained model in weights and leave train.epochs at 0"
             )
+        check_weights(self.blend)
+
+    @property
+    def listwise(self) -> bool:
+        """True where the score is weighed against columns, on the scale of the list."""
+        return bool(self.blend)
+
+    def columns(self, features: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002 (it names its own)
+        """The columns that the score is weighed against."""
+        return tuple(self.blend)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -131,21 +147,22 @@ class LoadedBiEncoder:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """No matrix column: it reads texts or vectors."""
-        return ()
+        """The columns that the score is weighed against; the encoder itself reads texts or vectors."""
+        return tuple(self.spec.blend)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
         """Its text fields, or the column of vectors."""
         return self.spec.inputs
 
-    def score(self, batch: CandidateBatch, matrix: FeatureMatrix, deadline: Deadline) -> StageResult:  # noqa: ARG002
-        """Cosines or dot products, `float32[n]`; NaN with an outcome where there is no text or vector."""
+    def score(self, batch: CandidateBatch, matrix: FeatureMatrix, deadline: Deadline) -> StageResult:
+        """Cosines or dot products, plain or blended, `float32[n]`; NaN with an outcome where none is."""
         if not len(batch):
             return StageResult(np.empty(0, np.float32))
         run = Run(self, batch)
         run.late = deadline.expired or not run.read(deadline)
-        return run.result()
+        result = run.result()
+        return replace(result, scores=blended(result.scores, matrix, self.spec.blend))
 
 
 @dataclass(slots=True, eq=False)

@@ -8,7 +8,7 @@ Passage re-ranking with a cross-encoder: Nogueira and Cho 2019, "Passage Re-rank
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -16,9 +16,11 @@ import msgspec
 
 from cascade.deadline import Deadline
 from cascade.stage import Passage, Span, StageResult, StageSpec
+from cascade.stages.blend import blended, check_weights
 from cascade.stages.cross_encoding.run import Run
 from cascade.stages.cross_encoding.template import documents, parse_template
 from cascade.stages.cross_encoding.training import CrossEncoderTraining
+from cascade.stages.embedded import EMBEDDED
 from features.batch import CandidateBatch
 from features.columns import Input, Kind
 from features.errors import NotReady
@@ -29,8 +31,6 @@ from features.transformer.passages import Passages, characters
 from features.transformer.scheduler import SCHEDULERS, Scheduler
 from features.transformer.session import SESSIONS, Sessions
 from features.transformer.tokens import CHARACTERS_A_TOKEN, SPECIAL, Pairing, TokenCache
-
-EMBEDDED = "embedded"
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -47,6 +47,8 @@ class CrossEncoder(StageSpec, frozen=True, kw_only=True):
         batch_tokens: of a micro-batch at most; between 192 and 768 fits processor caches.
         cache_mb: for the tokens of documents, by content.
         weights: where training starts: `embedded`, or the directory of a checkpoint.
+        blend: columns to weigh the score against, and their weights beside its own 1, all z-scored within the
+            query (`cascade/stages/blend.py`); without it the score is the raw logit.
         train: how training goes on from there.
     """
 
@@ -63,6 +65,7 @@ class CrossEncoder(StageSpec, frozen=True, kw_only=True):
     batch_tokens: Positive = 512
     cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 64
     weights: str = EMBEDDED
+    blend: dict[str, float] = msgspec.field(default_factory=dict)
     train: CrossEncoderTraining = CrossEncoderTraining()
 
     def __post_init__(self) -> None:
@@ -72,6 +75,16 @@ class CrossEncoder(StageSpec, frozen=True, kw_only=True):
             raise ValueError(f"query_tokens must leave more than {SPECIAL} of max_tokens for the document")
         if self.passages and self.passages.tokens + self.query_tokens + SPECIAL > self.max_tokens:
             raise ValueError(f"passages.tokens, query_tokens and {SPECIAL} must fit into max_tokens")
+        check_weights(self.blend)
+
+    @property
+    def listwise(self) -> bool:
+        """True where the score is weighed against columns, on the scale of the list."""
+        return bool(self.blend)
+
+    def columns(self, features: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002 (it names its own)
+        """The columns that the score is weighed against."""
+        return tuple(self.blend)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -104,18 +117,19 @@ class LoadedCrossEncoder:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """No matrix column: it reads texts."""
-        return ()
+        """The columns that the score is weighed against; the model itself reads texts."""
+        return tuple(self.spec.blend)
 
     @property
     def inputs(self) -> tuple[Input, ...]:
         """Its text fields."""
         return self.spec.inputs
 
-    def score(self, batch: CandidateBatch, matrix: FeatureMatrix, deadline: Deadline) -> StageResult:  # noqa: ARG002
-        """Raw logits, `float32[n]`; NaN with an outcome for a candidate that cannot be read."""
+    def score(self, batch: CandidateBatch, matrix: FeatureMatrix, deadline: Deadline) -> StageResult:
+        """Logits, raw or blended, `float32[n]`; NaN with an outcome for a candidate that cannot be read."""
         run = Run(self.pairing, self.spec.passages, batch, self.spec.documents(batch))
-        return run.result(self.scheduler.run(run.windows(), deadline, self.spec.batch_tokens))
+        result = run.result(self.scheduler.run(run.windows(), deadline, self.spec.batch_tokens))
+        return replace(result, scores=blended(result.scores, matrix, self.spec.blend))
 
     def quote(self, batch: CandidateBatch, spans: Mapping[int, Span]) -> Mapping[int, Passage]:
         """Row → the passage of its text that a span of tokens covers."""

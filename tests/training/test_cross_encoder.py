@@ -10,7 +10,7 @@ import pytest
 
 from cascade.deadline import NEVER
 from cascade.stages.cross_encoder import CrossEncoder
-from cascade.stages.cross_encoding.embedded import embedded_model
+from cascade.stages.embedded import embedded_model
 from cascade.stages.cross_encoding.training import CrossEncoderTraining
 from features import columns
 from features.batch import CandidateBatch, Query

@@ -13,7 +13,7 @@ import cli.teach
 from cascade.build import load_steps
 from cascade.config import parse_config
 from cascade.ranker import Ranker
-from cascade.stages.cross_encoding.embedded import embedded_model
+from cascade.stages.embedded import embedded_model
 from features.batch import CandidateBatch
 from features.columns import Floats, Input, Kind
 from features.errors import Conflict, InvalidInput, NotFound

@@ -60,7 +60,10 @@ class FittedClickModel(Protocol):
 class ClickModel(Protocol):
     """A click model's settings."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
 
     def fit(self, source: Source, pairs: Pairs) -> Any:
         """The model with parameters that fit the log: a `FittedClickModel`."""

@@ -1,18 +1,21 @@
 """The ranker that comes with Sluice: it has seen no label of the collection that it ranks.
 
 BM25 and the static encoder's cosine, each on its own scale within the candidate list, are summed; the
-embedded cross-encoder reads the best of them; its logit, BM25 and cosine together give the last word.
+sentence encoder reads the best of them, the cross-encoder the best of those, and each weighs its word
+against what was known before. Alone none of the three is good everywhere; together they are.
 """
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from cascade.build import available
 from cascade.config import parse_config
 from cascade.pipeline import Step
 from cascade.ranker import Ranker
-from cascade.stages.cross_encoder import CrossEncoder
-from cascade.stages.cross_encoding.embedded import embedded_model
+from cascade.stage import StageSpec
+from cascade.stages.bi_encoder import BiEncoder
+from cascade.stages.embedded import embedded_model, embedded_sentences
 from features.errors import InvalidInput
 from training.collection import Collection
 
@@ -20,8 +23,8 @@ NAME = "embedded"
 TITLES = ("title", "name", "headline", "subject", "question")
 """Fields by these names are what a document is called, and come first."""
 TITLE_WEIGHT = 2.0
-KEEP = 50
-"""Candidates that the cross-encoder reads."""
+SENTENCES, KEEP = 100, 50
+"""Candidates that the sentence encoder and the cross-encoder read."""
 
 CASCADE = """
 [[features]]
@@ -39,7 +42,14 @@ fields = [{fields}]
 name = "first"
 kind = "linear"
 normalise = "zscore"
-weights = {{ bm25 = 1.0, meaning = 0.7 }}
+weights = {{ bm25 = 1.0, meaning = 0.5 }}
+keep = {sentences}
+
+[[stages]]
+name = "sentences"
+kind = "bi_encoder"
+fields = [{fields}]
+blend = {{ bm25 = 0.6 }}
 keep = {keep}
 
 [[stages]]
@@ -48,12 +58,7 @@ kind = "cross_encoder"
 fields = [{fields}]
 max_tokens = 128
 query_tokens = 48
-
-[[stages]]
-name = "blend"
-kind = "linear"
-normalise = "zscore"
-weights = {{ bm25 = 0.4, meaning = 0.3, "stage.cross_encoder" = 1.0 }}
+blend = {{ "stage.sentences" = 1.4 }}
 """
 
 
@@ -67,12 +72,16 @@ def embedded_ranker(collection: Collection) -> Ranker:
     declared = config.feature_set()
     features = declared.prepare(collection.documents.batch(declared.inputs))
     columns = [available(features.names, config.stages[:at]) for at in range(len(config.stages))]
-    model = embedded_model()
     steps = (
-        Step(spec, spec.load(model if isinstance(spec, CrossEncoder) else model / spec.name, names))
+        Step(spec, spec.load(files_of(spec), names))
         for spec, names in zip(config.stages, columns, strict=True)
     )
     return Ranker(NAME, NAME, features, tuple(steps))
+
+
+def files_of(spec: StageSpec) -> Path:
+    """Where the files of a stage lie; a linear stage reads none."""
+    return embedded_sentences() if isinstance(spec, BiEncoder) else embedded_model()
 
 
 def embedded_cascade(fields: Sequence[str]) -> str:
@@ -84,7 +93,6 @@ def embedded_cascade(fields: Sequence[str]) -> str:
     if not fields:
         raise InvalidInput("no field of the documents is text, so there is nothing to read", path="corpus")
     ordered = sorted(fields, key=lambda name: name.lower() not in TITLES)
+    shown = ", ".join(json.dumps(name) for name in ordered)
     weights = (f"{json.dumps(name)} = {TITLE_WEIGHT if name.lower() in TITLES else 1.0}" for name in ordered)
-    return CASCADE.format(
-        weights=", ".join(weights), fields=", ".join(json.dumps(name) for name in ordered), keep=KEEP
-    )
+    return CASCADE.format(weights=", ".join(weights), fields=shown, keep=KEEP, sentences=SENTENCES)

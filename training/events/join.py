@@ -24,7 +24,7 @@ from training.events.schema import Pages
 from training.events.shuffle import bits_for, shuffle
 from training.progress import Track, quiet
 
-PART_EVENTS = 2_000_000
+PART_EVENTS = 250_000
 
 
 @dataclass(slots=True, kw_only=True)

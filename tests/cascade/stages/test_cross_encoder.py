@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from cascade.deadline import NEVER, Deadline
 from cascade.stage import StageResult
 from cascade.stages.cross_encoder import CrossEncoder, LoadedCrossEncoder, assemble
-from cascade.stages.cross_encoding.embedded import embedded_model
+from cascade.stages.embedded import embedded_model
 from cascade.stages.cross_encoding.run import FAILED, NO_SCORE, NO_TEXT, NO_WORD
 from cascade.stages.cross_encoding.template import parse_template, render
 from features.batch import CandidateBatch, Query, single

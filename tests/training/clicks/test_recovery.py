@@ -8,6 +8,7 @@ import pytest
 from features.errors import InvalidInput
 from training.clicks.browsing import UserBrowsing
 from training.clicks.cells import gather
+from training.clicks.choose import ranked_models
 from training.clicks.counted import Cascade, SimplifiedDbn
 from training.clicks.dbn import DynamicBayesian
 from training.clicks.em import Patience
@@ -83,6 +84,13 @@ def test_simplified_dbn_orders_documents_by_satisfaction(simulate: Simulate) -> 
     pairs = Pairs.of(log)
     model = SimplifiedDbn().fit(log, pairs)
     assert np.corrcoef(model.relevance, true_values(log, pairs, 1))[0, 1] > 0.95
+
+
+def test_the_users_own_model_foretells_them_best(simulate: Simulate) -> None:
+    """Readers are told from browsers, and browsers from readers, by pages that no model was fitted on."""
+    gamma = np.where(np.arange(5)[None, :] == 0, 0.6 ** np.arange(5)[:, None], 0.9)
+    for users, name in ((ReadingUsers(0.9), "dynamic_bayesian"), (BrowsingUsers(gamma), "user_browsing")):
+        assert next(iter(ranked_models(simulate(users, 20_000)))) == name
 
 
 def test_swaps_tell_propensities(simulate: Simulate) -> None:
