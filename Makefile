@@ -45,6 +45,6 @@ golden: setup ## regenerate golden files; read the diff
 serve: setup ## serve $(STORE) on port 50051
 	$(BIN)/sluice serve --store $(STORE)
 
-weights: setup ## rebuild the shipped weights: make weights PAIRS=folder START=checkpoint
+weights: setup ## rebuild the shipped weights: make weights PAIRS=folder MOVIES=folder START=checkpoint
 	$(BIN)/python -m pip install --quiet --editable '.[train]'
-	$(BIN)/python -m training.embedded --pairs $(PAIRS) --start $(START)
+	$(BIN)/python -m training.embedded --pairs $(PAIRS) --movies $(MOVIES) --start $(START)

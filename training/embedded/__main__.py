@@ -1,7 +1,8 @@
-"""Rebuilds the weights that ship with Sluice: `python -m training.embedded --pairs DIR --start DIR`.
+"""Rebuilds the weights that ship with Sluice: `make weights`.
 
-`--pairs` holds the open collections of question and passage pairs that MODEL_CARD.md names; `--start` is the
-checkpoint all-MiniLM-L6-v2 (config.json, model.safetensors, tokenizer.json). Hours on two cores.
+`--pairs` holds the open collections of question and passage pairs that MODEL_CARD.md names, `--movies` the
+Movie Search Ranking Dataset; `--start` is the checkpoint all-MiniLM-L6-v2 (config.json, model.safetensors,
+tokenizer.json). Hours on two cores.
 """
 
 import argparse
@@ -11,8 +12,11 @@ from typing import TypeVar
 
 from rich.progress import track as bar
 
+from features.transformer.model import MODEL, copy_model
 from training.embedded.cross_encoder import make_cross_encoder
+from training.embedded.movies import read_movies
 from training.embedded.pairs import Pair, read
+from training.embedded.sentences import make_sentences
 from training.embedded.static import StaticTuning, make_encoder
 from training.embedded.teacher import cached
 
@@ -36,6 +40,7 @@ def main() -> None:
     """Teacher vectors, static encoder, cross-encoder; each in its place in the tree."""
     parser = argparse.ArgumentParser(prog="python -m training.embedded", description=__doc__)
     parser.add_argument("--pairs", type=Path, required=True, help="folder of the collections of pairs")
+    parser.add_argument("--movies", type=Path, required=True, help="folder of the movie searches")
     parser.add_argument("--start", type=Path, required=True, help="folder of the starting checkpoint")
     parser.add_argument("--work", type=Path, default=Path("runs/embedded"), help="for what can be kept")
     chosen = parser.parse_args()
@@ -44,8 +49,12 @@ def main() -> None:
     encoder = ROOT / "features" / "embedded" / "encoder.npz"
     make_encoder(chosen.start, vectors, encoder, StaticTuning(), shown)
     out = ROOT / "cascade" / "embedded"
-    report = make_cross_encoder(chosen.start, pairs, vectors, out, chosen.work / "cross_encoder", shown)
-    print(f"{report.variant}: {report.parity[report.variant]}")  # noqa: T201 (its only output)
+    kept, movies = chosen.work / "cross_encoder", read_movies(chosen.movies)
+    report = make_cross_encoder(chosen.start, pairs, vectors, movies, chosen.work / "exported", kept, shown)
+    copy_model(chosen.work / "exported", out)
+    print(f"{report.variant}: {report.parity[report.variant]}")  # noqa: T201
+    report = make_sentences(chosen.start, pairs, out / "sentences", out / MODEL, shown)
+    print(f"{report.variant}: {report.parity[report.variant]}")  # noqa: T201
 
 
 if __name__ == "__main__":

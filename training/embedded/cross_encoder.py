@@ -1,4 +1,8 @@
-"""The embedded cross-encoder: the starting checkpoint, fine-tuned listwise on mined lists, and exported."""
+"""The embedded cross-encoder: the starting checkpoint, fine-tuned listwise in two rounds, and exported.
+
+The first round reads question and passage pairs; the second, gentler one reads others of them, with keyword
+queries more often, and movie searches, whose documents are short.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +18,11 @@ from training.fine_tune import Hooks, List, Tuning, fine_tune
 from training.packed_bert import as_checkpoint, model_of, tokenizer_of
 from training.progress import Track, quiet
 
-TUNING = Tuning(epochs=0.4, learning_rate=5e-5, max_tokens=128, query_tokens=32, threads=1)
+FIRST = Tuning(epochs=0.4, learning_rate=5e-5, max_tokens=128, query_tokens=32, threads=1)
+SECOND = Tuning(epochs=1.0, learning_rate=4e-5, max_tokens=128, query_tokens=32, threads=1, seed=11)
+MORE = Mining(titled=0.12, seed=11)
+MORE_SHARE = 0.135
+"""Of the lists that each collection gives in the first round."""
 CALIBRATION_LISTS = 64
 
 
@@ -22,16 +30,19 @@ def make_cross_encoder(
     start: Path,
     pairs: Sequence[Pair],
     vectors: Mapping[str, NDArray[np.float16]],
+    movies: Sequence[List],
     out: Path,
     checkpoint: Path,
     track: Track = quiet,
 ) -> Report:
     """Mine, fine-tune, export to `out`; the checkpoint in full precision goes to `checkpoint`."""
     lists = mine(pairs, vectors, Mining())
+    more = [*mine(pairs, vectors, MORE, MORE_SHARE), *movies]
     source = read_checkpoint(start)
     model = model_of(source)
-    hooks = Hooks(track=track, description="embedded cross-encoder")
-    fine_tune(model, lists, tokenizer_of(source), TUNING, hooks)
+    for tuning, some in ((FIRST, lists), (SECOND, more)):
+        hooks = Hooks(track=track, description="embedded cross-encoder")
+        fine_tune(model, some, tokenizer_of(source), tuning, hooks)
     tuned = as_checkpoint(model, source)
     write_checkpoint(tuned, checkpoint)
     return export(tuned, out, calibration(lists))

@@ -41,13 +41,15 @@ class Mining:
     seed: int = 7
 
 
-def mine(pairs: Sequence[Pair], vectors: Vectors, mining: Mining) -> list[List]:
-    """Lists of every collection, each up to its share."""
+def mine(pairs: Sequence[Pair], vectors: Vectors, mining: Mining, part: float = 1.0) -> list[List]:
+    """Lists of every collection, each up to that part of its share."""
     rng = np.random.default_rng(mining.seed)
     return [
         one
         for source, share in SHARE.items()
-        for one in mine_source([pair for pair in pairs if pair.source == source], share, vectors, mining, rng)
+        for one in mine_source(
+            [pair for pair in pairs if pair.source == source], int(share * part), vectors, mining, rng
+        )
     ]
 
 
