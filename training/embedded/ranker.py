@@ -58,7 +58,7 @@ kind = "cross_encoder"
 fields = [{fields}]
 max_tokens = 128
 query_tokens = 48
-blend = {{ "stage.sentences" = 1.4 }}
+blend = {{ "stage.sentences" = 1.0 }}
 """
 
 
