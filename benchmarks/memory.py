@@ -1,9 +1,10 @@
 """Memory of the cross-encoder stage: at its peak, and after an hour's worth of traffic.
 
-The peak is what resident memory grows by while one request's long candidates are scored; it must not grow
-with their number. The hour's worth is 3,600 requests of ever other shapes, one behind the other, after as
-many as fill the cache of tokens; steady means that the last half adds nothing. The model is of L2-H128's
-shape with random weights; of the embedded one (L6-H384) the peak alone is measured, on fewer candidates.
+The peak is what resident memory grows by while one request's long candidates are scored: their micro-batches,
+which are as many for ten as for ten thousand, and less than a kilobyte of bookkeeping a candidate. The hour's
+worth is 3,600 requests of ever other shapes, one behind the other, after as many as fill the cache of tokens;
+steady means that the last half adds nothing. The model is of L2-H128's shape with random weights; of the
+embedded one (L6-H384) the peak alone is measured, on fewer candidates.
 """
 
 import ctypes

@@ -1,6 +1,7 @@
 """What is left of the caller's time. The clock is an argument, so that no test sleeps."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
@@ -13,11 +14,16 @@ def waited_for() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on a monotonic clock, in seconds; and whether the caller has gone before."""
+    """A moment on a monotonic clock, in seconds; and whether the caller has gone before.
+
+    `aside()` is what a request enters while it waits for a model that others use too, so that whoever hands
+    out the machine can let another one compute meanwhile.
+    """
 
     at: float = inf
     now: Callable[[], float] = monotonic
     cancelled: Callable[[], bool] = waited_for
+    aside: Callable[[], AbstractContextManager[object]] = nullcontext
 
     @classmethod
     def after(

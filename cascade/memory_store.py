@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cascade.manifest import open_bundle
 from cascade.names import check_name
-from cascade.promotion import Promotion, back, forward
+from cascade.promotion import Promotion, Record, back, forward
 from cascade.store import absent, age
 from features.errors import NotReady
 
@@ -58,10 +58,18 @@ class MemoryStore:
         self._bundles.setdefault(tenant, {}).setdefault(ranker, {}).setdefault(version, bundle)
         return version
 
-    def promote(self, tenant: str, ranker: str, version: str, expected: str | None = None) -> None:
+    def promote(
+        self,
+        tenant: str,
+        ranker: str,
+        version: str,
+        expected: str | None = None,
+        record: Record | None = None,
+    ) -> None:
         """Let a version serve; `expected` is the version it should replace ("" = none), None = any."""
         self.path(tenant, ranker, version)
-        self._promotions[tenant, ranker] = forward(self.promotion(tenant, ranker), version, expected)
+        before = self.promotion(tenant, ranker)
+        self._promotions[tenant, ranker] = forward(before, version, expected, record)
 
     def rollback(self, tenant: str, ranker: str, expected: str | None = None) -> str:
         """Let the version before serve again, and return it."""

@@ -8,14 +8,35 @@ REMEMBERED = 100
 """Versions to go back to."""
 
 
-class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The version that serves ("" = none yet), and those that did before, oldest first."""
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How a version came to serve. Stands beside bundles, whose manifests their digests keep as they are.
+
+    Attributes:
+        time: ISO 8601, UTC.
+        forced: against the gate; `refusals` are its reasons, `reason` is the person's.
+        grounds: what the gate went by, where it agreed.
+    """
+
+    version: str
+    time: str
+    forced: bool = False
+    reason: str = ""
+    refusals: tuple[str, ...] = ()
+    grounds: tuple[str, ...] = ()
+
+
+class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The version that serves ("" = none yet), and those that did before, oldest first.
+
+    `records` tells of promotions that the gate was asked for, oldest first; a rollback takes none away.
+    """
 
     version: str = ""
     history: tuple[str, ...] = ()
+    records: tuple[Record, ...] = ()
 
 
-def forward(before: Promotion, version: str, expected: str | None) -> Promotion:
+def forward(before: Promotion, version: str, expected: str | None, record: Record | None = None) -> Promotion:
     """Another version serves; the one that did joins the history. The same one again changes nothing.
 
     Raises:
@@ -25,7 +46,8 @@ def forward(before: Promotion, version: str, expected: str | None) -> Promotion:
     if version == before.version:
         return before
     history = (*before.history, before.version) if before.version else before.history
-    return Promotion(version, history[-REMEMBERED:])
+    records = (*before.records, record) if record else before.records
+    return Promotion(version, history[-REMEMBERED:], records[-REMEMBERED:])
 
 
 def back(before: Promotion, expected: str | None) -> Promotion:
@@ -38,7 +60,7 @@ def back(before: Promotion, expected: str | None) -> Promotion:
     check(before, expected)
     if not before.history:
         raise NotReady(f"no version served before {before.version or 'this'}; promote one")
-    return Promotion(before.history[-1], before.history[:-1])
+    return Promotion(before.history[-1], before.history[:-1], before.records)
 
 
 def check(before: Promotion, expected: str | None) -> None:

@@ -31,7 +31,7 @@ from cascade.files import (
 )
 from cascade.manifest import open_bundle, read_manifest
 from cascade.names import check_name, is_name
-from cascade.promotion import Promotion, back, forward
+from cascade.promotion import Promotion, Record, back, forward
 from features.errors import Corrupt, NotFound, NotReady, SluiceError, Unavailable
 
 PROMOTED = "promoted.json"
@@ -79,8 +79,17 @@ class Store(Protocol):
         """
         ...
 
-    def promote(self, tenant: str, ranker: str, version: str, expected: str | None = None) -> None:
+    def promote(
+        self,
+        tenant: str,
+        ranker: str,
+        version: str,
+        expected: str | None = None,
+        record: Record | None = None,
+    ) -> None:
         """Let a version serve. `expected` is the version it should replace ("" = none); None = any.
+
+        `record` says how it came to serve, and is kept where the version changes.
 
         Raises:
             Conflict: if another one than `expected` serves.
@@ -151,13 +160,20 @@ class DirectoryStore:
                 put_in_place(staged, home / VERSIONS / version)
         return version
 
-    def promote(self, tenant: str, ranker: str, version: str, expected: str | None = None) -> None:
+    def promote(
+        self,
+        tenant: str,
+        ranker: str,
+        version: str,
+        expected: str | None = None,
+        record: Record | None = None,
+    ) -> None:
         """Let a version serve; `expected` is the version it should replace ("" = none), None = any."""
         self.path(tenant, ranker, version)
         home = self._home(tenant, ranker)
         with locked(home / LOCK):
             before = read_promotion(home / PROMOTED)
-            write_promotion(home / PROMOTED, before, forward(before, version, expected))
+            write_promotion(home / PROMOTED, before, forward(before, version, expected, record))
 
     def rollback(self, tenant: str, ranker: str, expected: str | None = None) -> str:
         """Let the version before serve again, and return it."""

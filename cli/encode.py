@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -12,11 +12,12 @@ from cli.console import err, out, track
 from cli.options import Json
 from features.columns import Input, Kind
 from features.errors import InvalidInput
-from features.transformer.encoder import Reading, load_sentence_encoder
 from training.collection import need
 from training.documents import Documents
 from training.records import read_documents
-from training.vectors import Made, encode_corpus
+
+if TYPE_CHECKING:
+    from training.vectors import Made
 
 
 def command(
@@ -39,6 +40,9 @@ def command(
     Options must be those of the stage. Run it again after the corpus has changed: only documents that are new
     or have changed are encoded.
     """
+    from features.transformer.encoder import Reading, load_sentence_encoder
+    from training.vectors import encode_corpus
+
     if similarity not in ("cosine", "dot"):
         raise InvalidInput(f"{similarity!r} is neither cosine nor dot", path="--similarity")
     corpus = read_documents(need(collection, "corpus", "", ("jsonl",)))
@@ -67,7 +71,7 @@ def document_texts(corpus: Documents, fields: tuple[str, ...], template: str) ->
         raise InvalidInput(str(error), path="--template") from None
 
 
-def show(made: Made, to: Path) -> None:
+def show(made: "Made", to: Path) -> None:
     """The counts for people."""
     if made.empty:
         err.print(f"note: {made.empty} documents have no text, and so no vector", style="yellow")

@@ -1,7 +1,8 @@
-"""`sluice evaluate`: what each stage of a ranker brings, and what it costs."""
+"""`sluice evaluate`: what each stage of a ranker brings and costs; or what it would have earned on a log."""
 
+from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -12,23 +13,35 @@ from cascade.load import load_ranker
 from cascade.ranker import Ranker
 from cascade.store import DirectoryStore
 from cli.console import err, out, track
+from cli.offpolicy import evaluate_log
 from features.errors import InvalidInput
 from training.collection import Collection
 from training.evaluate import Evaluation, Settings, StageVerdict, evaluate
 from training.metrics import MRR, NDCG, Conventions, Gain, NoRelevant
+from training.offpolicy.compare import Asked
+from training.offpolicy.estimate import Settings as Off
+from training.offpolicy.slates import Meaning
+from training.significance import compare
 from training.sources import open_collection
-from training.summary import summary
+from training.summary import comparison_summary, summary
 from training.verdict import Rule, percent
+
+Cluster = Literal["user", "query"]
 
 
 def command(
-    collection: Annotated[Path, typer.Option(help="Folder with corpus, queries and qrels, or a LETOR file.")],
+    collection: Annotated[
+        Path | None, typer.Option(help="Folder with corpus, queries and qrels, or a LETOR file.")
+    ] = None,
     queries: Annotated[str, typer.Option(help="NAME in queries.NAME.jsonl; the unnamed without it.")] = "",
     candidates: Annotated[str, typer.Option(help="judged, bm25:K, or a TREC run file.")] = "judged",
     store: Annotated[Path | None, typer.Option(help="Folder of published bundles.")] = None,
     tenant: Annotated[str, typer.Option(help="Whose ranker.")] = "",
     ranker: Annotated[str, typer.Option(help="The ranker's name within the tenant.")] = "default",
     version: Annotated[str, typer.Option(help="A published version; the promoted one without it.")] = "",
+    against: Annotated[
+        str, typer.Option(help="Compare with this version; with --log, on the pages that it ranked.")
+    ] = "",
     embedded: Annotated[bool, typer.Option("--embedded", help="The ranker that comes with Sluice.")] = False,
     gain: Annotated[Gain, typer.Option(help="nDCG's gain of a grade: itself, or 2^grade - 1.")] = "linear",
     no_relevant: Annotated[NoRelevant, typer.Option(help="Queries without a relevant document.")] = "skip",
@@ -37,11 +50,31 @@ def command(
     seed: Annotated[int, typer.Option(help="Of the bootstrap and the randomisation test.")] = 7,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report with plots to this file.")] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Directory of an event log, instead of --collection.", metavar="DIR")
+    ] = None,
+    depth: Annotated[int, typer.Option(min=1, help="With --log: places of a page that count.")] = 10,
+    reward: Annotated[str, typer.Option(help="With --log: click, save, cart or purchase.")] = "click",
+    propensities: Annotated[
+        Meaning, typer.Option(help="With --log: what a logged propensity is the probability of.")
+    ] = "place",
+    clip: Annotated[float, typer.Option(help="With --log: larger weights count as this.")] = inf,
+    cluster: Annotated[Cluster, typer.Option(help="With --log: whose pages hang together.")] = "user",
 ) -> None:
     """Judge every stage of a ranker: metrics, significance, cost, and whether it earns its place.
 
-    The first stage is compared with the bm25 baseline, each later one with the stage before it.
+    The first stage is compared with the bm25 baseline, each later one with the stage before it. With --log
+    the ranker is compared with the one that ranked the logged pages, off policy; exit 1 where the log cannot
+    tell.
     """
+    if (collection is None) == (log is None):
+        raise InvalidInput("give --collection DIR, or --log DIR with --store and --tenant")
+    if log is not None:
+        asked = Asked(ranker, against, depth, reward, propensities, cluster == "query", Off(clip, seed=seed))
+        evaluate_log(log, tenant, store, version, asked, json)
+        return
+    if collection is None:
+        return
     if report:
         from training.report import require_plots
 
@@ -51,12 +84,25 @@ def command(
     settings = Settings(candidates, Conventions(gain, no_relevant), Rule(min_lift, alpha), seed)
     found = evaluate(chosen, data, settings, track)
     show(found)
+    told = summary(found)
+    if against:
+        other = evaluate(published(store, tenant, ranker, against), data, settings, track)
+        told |= against_version(found, other, against, seed)
     if json:
-        json.write_bytes(msgspec.json.format(msgspec.json.encode(summary(found)), indent=2))
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2))
     if report:
         from training.report import write_report
 
         write_report(found, report)
+
+
+def against_version(found: Evaluation, other: Evaluation, version: str, seed: int) -> dict[str, Any]:
+    """The whole cascade of one version against another's, query by query: shown, and for the JSON."""
+    after, before = (each.stages[-1].scores[NDCG] for each in (found, other))
+    made = compare(after, before, version, seed)
+    text = f"- against {version}: {NDCG} {percent(made)} [{made.low:+.4f}, {made.high:+.4f}]"
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    return {"against_version": {"version": version, **comparison_summary(made)}}
 
 
 def published(store: Path | None, tenant: str, ranker: str, version: str) -> Ranker:

@@ -102,7 +102,7 @@ def list_models(folder: Folder = Path("models"), json: Json = False) -> None:
         typer.echo(msgspec.json.format(msgspec.json.encode(dict(cards)), indent=2))
         return
     rows = [
-        (name, str(card.properties["task"]), str(card.properties["variant"]), card.source, card.licence)
+        (name, *(str(card.properties.get(key, "")) for key in ("task", "variant")), card.source, card.licence)
         for name, card in cards
     ]
     out.print(table(str(folder), ("model", "task", "variant", "source", "licence"), rows))

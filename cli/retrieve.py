@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -13,14 +13,14 @@ from rich.table import Table
 from cli.console import err, out, track
 from cli.encode import document_texts
 from features.errors import InvalidInput
-from features.transformer.encoder import Reading, load_sentence_encoder
 from training.candidates import retrieved
 from training.collection import Collection, read_collection
-from training.dense import merged, retrieve, write_run
 from training.metrics import NDCG, Conventions, Judge, Scores
 from training.retrieval import corpus_index
 from training.significance import Comparison, compare
-from training.vectors import known_vectors
+
+if TYPE_CHECKING:
+    from features.transformer.encoder import Reading
 
 BM25 = "bm25"
 SHOWN = 10
@@ -35,7 +35,7 @@ class Options:
     fields: tuple[str, ...]
     template: str
     prefixes: tuple[str, str]
-    reading: Reading
+    reading: "Reading"
 
 
 def command(
@@ -74,6 +74,9 @@ def command(
 
     The run file goes to `--candidates` of teach, train and evaluate: hard negatives to learn from.
     """
+    from features.transformer.encoder import Reading
+    from training.dense import merged, write_run
+
     if similarity not in ("cosine", "dot"):
         raise InvalidInput(f"{similarity!r} is neither cosine nor dot", path="--similarity")
     data = read_collection(collection, queries)
@@ -106,6 +109,10 @@ def search(data: Collection, model: Path, options: Options, depth: int, vectors:
     Raises:
         InvalidInput: if the vectors are another encoder's.
     """
+    from features.transformer.encoder import load_sentence_encoder
+    from training.dense import retrieve
+    from training.vectors import known_vectors
+
     texts = document_texts(data.documents, options.fields, options.template)
     encoder = load_sentence_encoder(model, options.reading)
     table = known_vectors(vectors, encoder) if vectors else None

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import grpc
@@ -107,9 +107,8 @@ class RankingService(rpc.RankingServicer):
             return not context.is_active()
 
         times = [left for left in (context.time_remaining(), budget_s(message)) if left is not None]
-        if not times:
-            return Deadline(cancelled=gone)
-        return Deadline.after(min(times) - self._settings.reserve_ms / 1e3, cancelled=gone)
+        bare = Deadline(cancelled=gone, aside=self.admission.aside)
+        return replace(bare, at=bare.now() + min(times) - self._settings.reserve_ms / 1e3) if times else bare
 
     def _read(self, job: Job) -> Work:
         return to_work(job.message, job.served.reads, self._settings.limits, job.deadline, self._clock())

@@ -1,6 +1,5 @@
 """Fits a `bi_encoder` stage: as it comes, or trained on what earlier stages let through."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +8,12 @@ import numpy as np
 
 from cascade.stages.bi_encoder import BiEncoder
 from cascade.stages.embedded import EMBEDDED, embedded_sentences
-from features.columns import Floats
-from features.errors import InvalidConfig, InvalidInput, NotReady
+from features.errors import InvalidConfig
 from features.transformer.encoder import load_sentence_encoder
-from features.transformer.model import MODEL, VECTOR, copy_model, read_notes
-from training.cross_encoder import EXPORTING, TRAINING, along, calibration
+from features.transformer.model import MODEL, VECTOR, copy_model
+from training.cross_encoder import EXPORTING, TRAINING, calibration
 from training.dataset import StageData
-from training.lists import Draws, held_of, parted
+from training.material import check_exported, check_packages, material
 from training.teacher import read_teacher
 from training.trainers import Context, Metrics
 from training.vectors import install_table
@@ -24,6 +22,9 @@ if TYPE_CHECKING:
     from training.bi_encode.loop import Contrast
     from training.export.checkpoint import Checkpoint
     from training.fine_tune import Tuning
+
+BY_ORDER = ("multiple_negatives", "listnet")
+"""Losses that make something of ranks alone."""
 
 
 def ready(spec: BiEncoder) -> None:
@@ -40,15 +41,9 @@ def ready(spec: BiEncoder) -> None:
             "is an exported model; to train, name the checkpoint that it was made of",
             path=f"{spec.name}.weights",
         )
-    if exported and read_notes(source(spec)).task != VECTOR:
-        raise InvalidConfig("gives scores of pairs, not vectors of texts", path=f"{spec.name}.weights")
+    check_exported(spec, source(spec), VECTOR)
     needed = TRAINING if learns(spec) else () if exported else EXPORTING
-    absent = [name for name in needed if find_spec(name) is None]
-    if absent:
-        raise NotReady(
-            f"needs {', '.join(absent)}: pip install 'sluice[train]', or name an exported model",
-            path=f"{spec.name}.weights",
-        )
+    check_packages(spec, needed, "name an exported model")
     if spec.train.teacher:
         read_teacher(Path(spec.train.teacher))
 
@@ -144,57 +139,20 @@ def learned(
     from training.tuning.curve import Held
     from training.tuning.devices import device_here
 
-    known = taught(spec, data, documents)
-    learn, held_queries = parted(data, spec.train, context.seed)
-    if context.draft and not spec.train.patience:
-        learn, held_queries = np.arange(len(data.groups)), held_queries[:0]
-    part, texts, scores = along(data, learn, documents, known)
-    draws = Draws(part, texts, spec.train, scores)
-    if not any(one.teaches for one in draws(0)):
-        raise InvalidInput("no candidate is relevant, so there is nothing to learn", path=spec.name)
-    held = held_of(*along(data, held_queries, documents, known))
+    found = material(spec.name, spec.train, data, documents, context, BY_ORDER)
     tower = tower_of(checkpoint, pooling, unit=spec.similarity == "cosine")
     prefixes = spec.query_prefix, spec.document_prefix
-    hooks = Hooks(context.track, f"{spec.name}: training", device_here(), context.work)
+    held = found.held or Held((), ())
     tuned = train_encoder(
         tower,
-        with_prefixes(draws, *prefixes),
+        with_prefixes(found.draws, *prefixes),
         tokenizer_of(checkpoint),
         tuning_of(spec),
-        contrast_of(spec, part, texts),
-        hooks,
+        contrast_of(spec, found.data, found.documents),
+        Hooks(context.track, f"{spec.name}: training", device_here(), context.work),
         Held(tuple(prefixed(one, *prefixes) for one in held.lists), held.grades),
     )
-    told = {
-        "steps": len(tuned.losses),
-        "planned": tuned.planned,
-        "kept": tuned.kept,
-        "loss": float(np.mean(tuned.losses[-max(1, len(tuned.losses) // 10) :])),
-        "held_out_queries": len(held.lists),
-        "curve": msgspec.to_builtins(tuned.curve),
-        "taught": None if known is None else float(np.isfinite(known).mean()),
-    }
-    return as_checkpoint(tower, checkpoint), told
-
-
-def taught(spec: BiEncoder, data: StageData, documents: list[str]) -> Floats | None:
-    """float32[n]: the teacher's scores along the rows; None without a teacher.
-
-    Raises:
-        InvalidInput: if the teacher knows no two candidates of any query, or only ranks where margins count.
-    """
-    training = spec.train
-    if not training.teacher or training.teacher_weight == 0:
-        return None
-    teacher = read_teacher(Path(training.teacher))
-    if teacher.ranked and training.loss == "margin_mse":
-        message = "has ranks alone, of which 'margin_mse' makes nothing; set loss to multiple_negatives"
-        raise InvalidInput(message, path=training.teacher)
-    known = teacher.along(data.batch, documents)
-    counts = np.bincount(data.batch.query_of_row[np.isfinite(known)], minlength=1)
-    if counts.max() < 2:
-        raise InvalidInput("knows no two candidates of any query", path=training.teacher)
-    return known
+    return as_checkpoint(tower, checkpoint), found.told(tuned)
 
 
 def tuning_of(spec: BiEncoder) -> "Tuning":

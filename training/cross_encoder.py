@@ -1,6 +1,5 @@
 """Fits a `cross_encoder` stage: as it comes, or fine-tuned listwise on what earlier stages let through."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +8,13 @@ import numpy as np
 
 from cascade.stages.cross_encoder import CrossEncoder
 from cascade.stages.embedded import EMBEDDED, embedded_model
-from features.columns import Floats, Rows
-from features.errors import InvalidConfig, InvalidInput, NotReady
-from features.transformer.model import MODEL, copy_model
-from training.dataset import StageData, rows_of
-from training.lists import Draws, held_of, parted
+from features.columns import Rows
+from features.errors import InvalidConfig, InvalidInput
+from features.transformer.model import MODEL, SCORE, copy_model, read_notes
+from training.dataset import StageData
+from training.material import check_exported, check_packages, material
 from training.teacher import read_teacher
 from training.trainers import Context, Metrics
-from training.tuning.curve import Held
 
 if TYPE_CHECKING:
     from training.export.checkpoint import Checkpoint
@@ -27,28 +25,44 @@ EXPORTING = ("onnx", "safetensors")
 TRAINING = ("torch", *EXPORTING)
 CALIBRATION_QUERIES = 48
 CALIBRATION_DEPTH = 8
+BY_ORDER = ("listnet", "ranknet")
+"""Losses that make something of ranks alone."""
 SIZES = ("num_hidden_layers", "hidden_size", "intermediate_size")
 
 
 def ready(spec: CrossEncoder) -> None:
-    """The weights exist, and so do the teacher and the packages that fine-tuning needs.
+    """The weights exist and fit, and so do the teacher and the packages that fine-tuning needs.
 
     Raises:
-        InvalidConfig: if `weights` names no model.
+        InvalidConfig: if `weights` names no model, one for something else, or one of too few positions.
         InvalidInput: if the teacher's file cannot be right.
         NotReady: if a package is missing.
     """
     exported = (source(spec) / MODEL).is_file()
+    check_exported(spec, source(spec), SCORE)
+    check_length(spec)
     needed = TRAINING if learns(spec) else () if exported else EXPORTING
-    absent = [name for name in needed if find_spec(name) is None]
-    if absent:
-        raise NotReady(
-            f"needs {', '.join(absent)}: pip install 'sluice[train]', or set train.epochs = 0 to use the"
-            " embedded weights as they are",
-            path=f"{spec.name}.train.epochs",
-        )
+    check_packages(spec, needed, "set train.epochs = 0 and weights = 'embedded', which need no training")
     if spec.train.teacher:
         read_teacher(Path(spec.train.teacher))
+
+
+def check_length(spec: CrossEncoder) -> None:
+    """Refuse pairs that are longer than what the model has positions for.
+
+    Raises:
+        InvalidConfig: naming both numbers.
+    """
+    start, config = source(spec), source(spec) / "config.json"
+    if (start / MODEL).is_file():
+        most = read_notes(start).max_tokens
+    elif config.is_file():
+        most = msgspec.json.decode(config.read_bytes()).get("max_position_embeddings", spec.max_tokens)
+    else:
+        return
+    if spec.max_tokens > most:
+        message = f"is {spec.max_tokens} where the model of weights reads at most {most}"
+        raise InvalidConfig(message, path=f"{spec.name}.max_tokens")
 
 
 def learns(spec: CrossEncoder) -> bool:
@@ -138,68 +152,13 @@ def learned(
     from training.tuning.devices import device_here
     from training.tuning.models import trainable, trained
 
-    known = taught(spec, data, documents)
-    draws, held = lists(spec, data, documents, known, context)
+    found = material(spec.name, spec.train, data, documents, context, BY_ORDER)
     model = trainable(checkpoint, spec.train.seed)
-    name = f"{spec.name}: fine-tuning"
-    hooks = Hooks(context.track, name, device_here(), context.work)
-    tuned = fine_tune(model, draws, tokenizer_of(checkpoint), tuning_of(spec, data), hooks, held)
-    tail = tuned.losses[-max(1, len(tuned.losses) // 10) :]
-    told = {
-        "steps": len(tuned.losses),
-        "planned": tuned.planned,
-        "kept": tuned.kept,
-        "loss": float(np.mean(tail)),
-        "held_out_queries": len(held.lists) if held else 0,
-        "curve": msgspec.to_builtins(tuned.curve),
-        "student": {key: checkpoint.config.get(key) for key in SIZES},
-        "taught": None if known is None else float(np.isfinite(known).mean()),
-    }
+    hooks = Hooks(context.track, f"{spec.name}: fine-tuning", device_here(), context.work)
+    tuning = tuning_of(spec, data)
+    tuned = fine_tune(model, found.draws, tokenizer_of(checkpoint), tuning, hooks, found.held)
+    told = {**found.told(tuned), "student": {key: checkpoint.config.get(key) for key in SIZES}}
     return trained(model, checkpoint), told
-
-
-def taught(spec: CrossEncoder, data: StageData, documents: list[str]) -> Floats | None:
-    """float32[n]: the teacher's scores along the rows; None without a teacher.
-
-    Raises:
-        InvalidInput: if the teacher knows no two candidates of any query, or only ranks where margins count.
-    """
-    training = spec.train
-    if not training.teacher or training.teacher_weight == 0:
-        return None
-    teacher = read_teacher(Path(training.teacher))
-    if teacher.ranked and training.loss not in ("listnet", "ranknet"):
-        message = f"has ranks alone, of which {training.loss!r} makes nothing; set loss to listnet or ranknet"
-        raise InvalidInput(message, path=training.teacher)
-    known = teacher.along(data.batch, documents)
-    counts = np.bincount(data.batch.query_of_row[np.isfinite(known)], minlength=1)
-    if counts.max() < 2:
-        message = f"knows no two candidates of any query ({len(teacher)} pairs by {teacher.query_by} and"
-        raise InvalidInput(f"{message} {teacher.document_by})", path=training.teacher)
-    return known
-
-
-def lists(
-    spec: CrossEncoder, data: StageData, documents: list[str], teacher: Floats | None, context: Context
-) -> tuple[Draws, Held | None]:
-    """What to draw lists from, and what the curve is measured on; a draft needs a curve only to stop by."""
-    learn, held = parted(data, spec.train, context.seed)
-    if context.draft and not spec.train.patience:
-        learn, held = np.arange(len(data.groups)), held[:0]
-    part, texts, known = along(data, learn, documents, teacher)
-    draws = Draws(part, texts, spec.train, known)
-    if not any(one.teaches for one in draws(0)):
-        raise InvalidInput("no candidate is relevant, so there is nothing to learn", path=spec.name)
-    return draws, held_of(*along(data, held, documents, teacher)) if len(held) else None
-
-
-def along(
-    data: StageData, queries: Rows, documents: list[str], teacher: Floats | None
-) -> tuple[StageData, list[str], Floats | None]:
-    """The rows of some queries, with their texts and the teacher's scores."""
-    rows = rows_of(data.batch.offsets, queries)
-    texts = [documents[row] for row in rows.tolist()]
-    return data.queries(queries), texts, None if teacher is None else teacher[rows]
 
 
 def tuning_of(spec: CrossEncoder, data: StageData) -> "Tuning":

@@ -176,8 +176,8 @@ class PackedBert(nn.Module):
         return x
 
 
-def model_of(checkpoint: Checkpoint) -> PackedBert:
-    """The model of a checkpoint; a head that the checkpoint lacks starts at random.
+def model_of(checkpoint: Checkpoint, seed: int = 0) -> PackedBert:
+    """The model of a checkpoint; a head that the checkpoint lacks starts at random, from the seed.
 
     Raises:
         InvalidInput: for another architecture, or a tensor of the encoder that is missing.
@@ -185,7 +185,9 @@ def model_of(checkpoint: Checkpoint) -> PackedBert:
     family = checkpoint.config.get("model_type")
     if family != "bert":
         raise InvalidInput(f"is a {family!r} model where bert is fine-tuned", path="config.json: model_type")
-    model = PackedBert(dict(checkpoint.config))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = PackedBert(dict(checkpoint.config))
     own = model.state_dict()
     for name, initial in own.items():
         source = next((key for key in (name, name.removeprefix("bert.")) if key in checkpoint.tensors), None)

@@ -20,6 +20,7 @@ from features.featureset import FeatureSet
 from training.candidates import candidates, once
 from training.collection import Collection
 from training.dataset import StageData, build_batch, compute, labels_of
+from training.drift import profile_entry
 from training.fit import FittedStage, fit_cascade, held_out
 from training.retrieval import corpus_index
 from training.split import groups_of
@@ -90,7 +91,11 @@ def train_and_publish(task: Task, target: Target, context: Context, now: datetim
             stage_files=files,
             golden=sample(data.batch),
             metrics=trained.metrics.get(task.config.stages[-1].name, {}),
-            data={**trained.data, "fits": {stage.name: dict(stage.fit) for stage in trained.stages}},
+            data={
+                **trained.data,
+                "fits": {stage.name: dict(stage.fit) for stage in trained.stages},
+                **profile_entry(data.matrix),
+            },
         )
         write_bundle(bundle, draft, now)
         version = target.store.publish(target.tenant, target.ranker, bundle)

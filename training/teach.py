@@ -91,7 +91,7 @@ class WeightsScorer:
         self.model = spec.load(directory, ())
         self.inputs = spec.inputs
         self.identity = f"{directory.name}@{read_notes(directory).digest[:16]}"
-        self.identity += f" ({', '.join(spec.fields)}; {spec.max_tokens} tokens)"
+        self.identity += f" ({spec.template or ', '.join(spec.fields)}; {spec.max_tokens} tokens)"
 
     def __call__(self, batch: CandidateBatch) -> Floats:
         """The model's scores."""

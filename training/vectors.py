@@ -107,8 +107,8 @@ def told(parts: Sequence[Encoded], known: VectorTable | None, prefix: str, dimen
 
 
 def known_vectors(path: Path, encoder: SentenceEncoder) -> VectorTable | None:
-    """The vectors of a file, if there is one by this encoder."""
-    if not path.is_file() or maker(path) != encoder.digest:
+    """The vectors of a file, if there is one by this encoder that holds any."""
+    if not path.is_file() or maker(path) != encoder.digest or not pq.read_metadata(path).num_rows:
         return None
     ids, contents, cut, vectors = zip(*parts_of(path), strict=True)
     keys = [content_key(name) for part in ids for name in part]

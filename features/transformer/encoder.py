@@ -23,7 +23,8 @@ from features.transformer.encoding import Encoded, Known, Unlimited, distinct
 from features.transformer.loaded import Model, load_model
 from features.transformer.model import TOKENIZER, VECTOR
 from features.transformer.packed import Pair
-from features.transformer.scheduler import AHEAD, SCHEDULERS, UNHURRIED, Scheduler
+from features.transformer.queue import AHEAD, UNHURRIED
+from features.transformer.scheduler import SCHEDULERS, Scheduler
 from features.transformer.session import SESSIONS, Sessions
 from features.transformer.ticket import Limit
 from features.transformer.tokens import CHARACTERS_A_TOKEN
@@ -149,12 +150,11 @@ class Work:
         room = self.encoder.reading.max_tokens - layout.single
         bound = room * CHARACTERS_A_TOKEN
         tokens = model.pieces.encode([prefix + text[:bound] for text in texts])
-        bare = len(model.pieces.encode([prefix]).ids) if prefix else 0
-        lengths = np.diff(tokens.offsets)
-        cut = (lengths > room) | np.array([len(text) > bound for text in texts], bool)
-        return [
-            layout.alone(tokens.of(at)[:room]) if n > bare else None for at, n in enumerate(lengths.tolist())
-        ], cut
+        alone = model.pieces.encode([prefix, prefix.rstrip()])  # a last blank may be a token of its own
+        bare = {alone.of(at).tobytes() for at in range(len(alone))}
+        found = [tokens.of(at) for at in range(len(texts))]
+        cut = (np.diff(tokens.offsets) > room) | np.array([len(text) > bound for text in texts], bool)
+        return [None if ids.tobytes() in bare else layout.alone(ids[:room]) for ids in found], cut
 
     def keep(self, numbers: Sequence[int], vectors: Floats) -> None:
         """Put the vectors of some groups into the cache and into their rows."""

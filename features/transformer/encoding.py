@@ -1,6 +1,7 @@
 """Texts and what is known of their vectors: found where they were made before, or made and filled in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from math import inf
 from typing import Protocol
@@ -26,6 +27,7 @@ class Unlimited:
     at: float = inf
     left_s: float = inf
     expired: bool = False
+    aside: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(slots=True, eq=False)

@@ -10,7 +10,15 @@ import numpy as np
 from features.columns import Floats
 from features.errors import Corrupt, NotReady
 from features.transformer import packed, padded
-from features.transformer.model import MODEL, PADDED, TOKENIZER, Notes, read_content, read_notes
+from features.transformer.model import (
+    MODEL,
+    PADDED,
+    TOKENIZER,
+    Notes,
+    read_content,
+    read_notes,
+    read_part,
+)
 from features.transformer.packed import Pair, feed
 from features.transformer.session import SESSIONS, Sessions
 from features.transformer.wordpiece import WordPieces
@@ -54,9 +62,7 @@ def load_model(directory: Path, sessions: Sessions = SESSIONS) -> Model:
         Corrupt: if model.onnx is not the one that model.json was written for, or scores otherwise.
     """
     notes = read_notes(directory)
-    tokenizer = directory / TOKENIZER
-    if not tokenizer.is_file():
-        raise NotReady(f"has no {TOKENIZER}; run `sluice train`", path=str(directory))
+    tokenizer = read_part(directory / TOKENIZER)
     session = sessions.share(read_content(directory, notes), notes.digest, MODEL)
     check_inputs(notes, names(session))
     model = Model(notes, session, WordPieces.load(tokenizer))

@@ -120,12 +120,19 @@ def read_content(directory: Path, notes: Notes) -> bytes:
         NotReady: if there is no such file.
         Corrupt: if the lender has no such vectors.
     """
-    files = [directory / MODEL, *([directory / notes.lender] if notes.lender else ())]
-    for file in files:
-        if not file.is_file():
-            raise NotReady(f"has no {file.name}; run `sluice train`", path=str(file.parent))
-    contents = [file.read_bytes() for file in files]
-    return joined(*contents) if notes.lender else contents[0]
+    content = read_part(directory / MODEL)
+    return joined(content, read_part(directory / notes.lender)) if notes.lender else content
+
+
+def read_part(file: Path) -> bytes:
+    """A file that a model cannot do without.
+
+    Raises:
+        NotReady: if there is no such file.
+    """
+    if not file.is_file():
+        raise NotReady(f"has no {file.name}; run `sluice train`", path=str(file.parent))
+    return file.read_bytes()
 
 
 def copy_model(source: Path, directory: Path) -> None:
@@ -136,7 +143,7 @@ def copy_model(source: Path, directory: Path) -> None:
     """
     notes = read_notes(source)
     (directory / MODEL).write_bytes(read_content(source, notes))
-    (directory / TOKENIZER).write_bytes((source / TOKENIZER).read_bytes())
+    (directory / TOKENIZER).write_bytes(read_part(source / TOKENIZER))
     write_notes(directory, msgspec.structs.replace(notes, lender=""))
 
 

@@ -3,7 +3,6 @@
 import os
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
@@ -28,10 +27,11 @@ class SessionSettings:
 
     Attributes:
         threads: intra-op threads of a session; 0 = a thread a core. With one thread a session may be run from
-            several threads at once (`scheduler.py`): micro-batches are too small to be divided well, and
-            cores that wait for each other after every operator lose more than the last batch's imbalance.
-        spinning: idle threads of a session with several wait by spinning, which brings about 12 % of
-            throughput on cores of their own and takes it from the neighbours where cores are shared.
+            several threads at once (`scheduler.py`): micro-batches are small, and cores need not wait for
+            each other after every operator. How much that brings beside one session with all cores has
+            not been measured yet.
+        spinning: idle threads of a session with several wait by spinning: good for throughput on cores of
+            their own, and at the neighbours' cost where cores are shared.
         arena: keep freed memory for the next batch; without it every batch asks the system.
     """
 
@@ -66,19 +66,13 @@ class Sessions:
         self.open: WeakValueDictionary[str, Any] = WeakValueDictionary()
         self.lock = Lock()
 
-    def load(self, file: Path, digest: str = "") -> Any:
-        """The session of a model file, shared with whoever has the same content open.
+    def share(self, content: bytes, digest: str = "", name: str = "model") -> Any:
+        """The session of a model's bytes, shared with whoever has the same content open.
 
         Raises:
-            NotReady: if there is no such file, or onnxruntime cannot run it.
+            NotReady: if onnxruntime cannot run it.
             Corrupt: if its SHA-256 is not `digest`.
         """
-        if not file.is_file():
-            raise NotReady(f"has no {file.name}; run `sluice train`", path=str(file.parent))
-        return self.share(file.read_bytes(), digest, file.name)
-
-    def share(self, content: bytes, digest: str = "", name: str = "model") -> Any:
-        """The session of a model's bytes, as `load`."""
         found = sha256(content).hexdigest()
         if digest and found != digest:
             raise Corrupt(f"has digest {found[:12]} where {digest[:12]} was written", path=name)

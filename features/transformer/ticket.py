@@ -1,6 +1,7 @@
 """A request in the queue of a scheduler: its pairs, what has come of them, and how long they waited."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import inf
 from threading import Condition
@@ -38,6 +39,11 @@ class Limit(Protocol):
     @property
     def expired(self) -> bool:
         """Whether nobody waits for it any more: the time is up, or the caller has gone."""
+        ...
+
+    @property
+    def aside(self) -> Callable[[], AbstractContextManager[object]]:
+        """What is entered while the request only waits, so that others may compute."""
         ...
 
 

@@ -23,7 +23,7 @@ Flags = NDArray[np.bool_]
 
 def content_key(text: str) -> bytes:
     """16 bytes that stand for a text: equal texts have equal ones, and no two texts are known to."""
-    return blake2b(text.encode("utf-8", "replace"), digest_size=KEY_BYTES).digest()
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
 class VectorCache:

@@ -1,4 +1,4 @@
-"""Two models that start from the same word vectors keep them once: the second file borrows them from the first.
+"""Two models that start from the same word vectors keep them once: the second borrows them from the first.
 
 Word vectors are half of a small transformer. A borrowing model.onnx is written without those tensors; at load
 they are copied over from the lender's file. Messages of the same field merge when their bytes are laid end to

@@ -80,7 +80,8 @@ def test_publish_promote_roll_back(app: typer.Typer, bundles: list[Path], tmp_pa
     assert [first, second] == [open_bundle(bundle).version for bundle in bundles]
     where = ("--store", store, "--tenant", "shop")
     assert [row["version"] for row in listed(app, store) if row["promoted"]] == [first]
-    assert run(app, "promote", *where, "--version", second, "--expected", first).stdout == f"{second}\n"
+    forced = ("--expected", first, "--force", "--reason", "a test")
+    assert run(app, "promote", *where, "--version", second, *forced).stdout == f"{second}\n"
     assert [row["version"] for row in listed(app, store) if row["promoted"]] == [second]
     assert run(app, "rollback", *where).stdout == f"{first}\n"
     with pytest.raises(NotReady):

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 from cascade.store import DirectoryStore
 from cli import evaluate, train
 from features.errors import InvalidConfig, InvalidInput, NotReady
+from training.drift import read_profiles
 
 CONFIG = """
 [[features]]
@@ -101,6 +102,27 @@ def test_evaluate_a_published_ranker(folder: Path, trained: Result) -> None:
     assert "recall@6" in found["stages"][0]["metrics"]
     assert "earns its place" in result.stdout
     assert (folder / "out.html").read_text().startswith("<!doctype html>")
+
+
+def test_evaluate_against_another_version(folder: Path, trained: Result) -> None:
+    """Query by query against a version of the store, for the gate: itself differs by nothing."""
+    version = DirectoryStore(folder / "store").promotion("shop", "default").version
+    result = run(
+        "evaluate", "--collection", folder, "--queries", "train", "--store", folder / "store",
+        "--tenant", "shop", "--against", version, "--json", folder / "against.json",
+    )  # fmt: skip
+    found = json.loads((folder / "against.json").read_text())["against_version"]
+    assert f"against {version}: nDCG@10 +0.0%" in result.stdout
+    assert (found["version"], found["difference"]) == (version, 0)
+    assert (found["interval"]["low"], found["interval"]["high"]) == (0, 0)
+
+
+def test_a_bundle_keeps_a_profile_of_its_features(folder: Path, trained: Result) -> None:
+    """What drift is measured against: a share for every tenth and for what is missing."""
+    bundle = DirectoryStore(folder / "store").path("shop", "default")
+    profiles = read_profiles(json.loads((bundle / "manifest.json").read_text())["data"])
+    assert set(profiles) == {"title", "price"}
+    assert all(sum(each.shares) == pytest.approx(1, abs=1e-4) for each in profiles.values())
 
 
 def test_same_data_same_version(folder: Path, trained: Result) -> None:

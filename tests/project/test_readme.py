@@ -25,4 +25,4 @@ def test_the_client_example_ranks(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out.splitlines()
     lines = [line for line in printed if line.startswith("shutil.")]  # the server logs beside it
     assert [line.split()[0] for line in lines] == ["shutil.copytree", "shutil.copy"]
-    assert all(line.endswith("blend") for line in lines)
+    assert all(line.endswith("cross_encoder") for line in lines)

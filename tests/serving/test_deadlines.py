@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from cascade.deadline import NEVER, Deadline
+from features.columns import Kind
 from features.errors import Exhausted, OutOfTime
 from serving.admission import Admission
 from serving.server import Server
@@ -33,11 +34,23 @@ class UntilLate(ByColumn):
         return super().score(batch, matrix, deadline)
 
 
+@dataclass(frozen=True)
+class InAModel(Gate):
+    """Waits at its gate as a stage waits for a model: in good company."""
+
+    def score(self, batch: Any, matrix: Any, deadline: Deadline) -> Any:
+        """As `Gate`, for a price above 9; else at once."""
+        if max(batch.column("price", Kind.NUMBER).values) <= 9:
+            return self.stage.score(batch, matrix, deadline)
+        with deadline.aside():
+            return super().score(batch, matrix, deadline)
+
+
 def settled(server: Server) -> None:
     """Wait until every permit is free again."""
-    for _ in range(server.service.admission.workers):
-        server.service.admission._permits.acquire()
-    server.service.admission._permits.release(server.service.admission.workers)
+    admission = server.service.admission
+    with admission.freed:
+        assert admission.freed.wait_for(lambda: not admission.busy, timeout=30)
 
 
 def test_a_budget_that_is_over_before_the_start(stub: rpc.RankingStub, ask: Ask) -> None:
@@ -170,6 +183,33 @@ def test_places_are_given_back_after_errors() -> None:
     with admission.admitted(), pytest.raises(Exhausted) as caught, admission.admitted():
         raise AssertionError
     assert 0.001 <= caught.value.retry_after_s <= 5.0
+
+
+def test_whoever_waits_for_a_model_holds_no_permit() -> None:
+    """Another request computes meanwhile; the permit is back after it, taken without waiting."""
+    admission = Admission(workers=1, queue=2)
+    refused = pytest.raises(OutOfTime, match="waited for a worker")
+    with admission.computing(NEVER):
+        with admission.aside(), admission.computing(Deadline.after(0.0)):
+            assert admission.busy == 1
+        with refused, admission.computing(Deadline.after(0.0)):
+            raise AssertionError
+    assert admission.busy == 0
+    with admission.computing(Deadline.after(0.0)):
+        pass
+
+
+def test_requests_that_wait_for_a_model_leave_the_workers_to_others(ask: Ask) -> None:
+    """With as many long requests inside a model as there are workers, a short one is answered."""
+    gate = InAModel()
+    settings = Settings(port=0, workers=2, queue=4)
+    with running(ranker(gate), settings) as server, channel(server) as opened, ThreadPoolExecutor(2) as pool:
+        stub = rpc.RankingStub(opened)
+        long = [pool.submit(stub.Rank, ask([10.0]), timeout=60) for _ in range(2)]
+        assert all(gate.entered.acquire(timeout=30) for _ in long)
+        assert stub.Rank(ask([1.0]), timeout=30).results[0].score == 1.0
+        gate.opened.release(2)
+        assert [one.result().results[0].score for one in long] == [10.0, 10.0]
 
 
 def test_too_many_streams(ask: Ask) -> None:

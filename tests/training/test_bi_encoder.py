@@ -130,7 +130,7 @@ def test_what_cannot_be_fitted_is_said_before_anything_is(
         bi_encoder.ready(BiEncoder(name="be", weights=str(tmp_path / "none")))
     with pytest.raises(InvalidConfig, match="name the checkpoint"):
         bi_encoder.ready(BiEncoder(name="be", weights=str(exported), train=TRAIN))
-    monkeypatch.setattr(bi_encoder, "find_spec", lambda name: None)
+    monkeypatch.setattr("training.material.find_spec", lambda name: None)
     with pytest.raises(NotReady, match=r"sluice\[train\]"):
         bi_encoder.ready(BiEncoder(name="be", weights=str(tmp_path), train=TRAIN))
 

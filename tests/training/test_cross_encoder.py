@@ -10,8 +10,8 @@ import pytest
 
 from cascade.deadline import NEVER
 from cascade.stages.cross_encoder import CrossEncoder
-from cascade.stages.embedded import embedded_model
 from cascade.stages.cross_encoding.training import CrossEncoderTraining
+from cascade.stages.embedded import embedded_model, embedded_sentences
 from features import columns
 from features.batch import CandidateBatch, Query
 from features.errors import InvalidConfig, InvalidInput, NotReady
@@ -21,6 +21,7 @@ from tests.support import require
 from training import cross_encoder
 from training.dataset import StageData
 from training.lists import Draws, parted
+from training.material import taught
 from training.trainers import Context
 
 TRAIN = CrossEncoderTraining(epochs=1, positives=1, negatives=3, learning_rate=2e-3, step_tokens=300)
@@ -70,10 +71,20 @@ def test_weights_that_name_nothing_are_an_error(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said_before_anything_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without torch a fine-tuned stage is refused at once, with the way out."""
-    monkeypatch.setattr(cross_encoder, "find_spec", lambda name: None)
+    monkeypatch.setattr("training.material.find_spec", lambda name: None)
     with pytest.raises(NotReady, match=r"sluice\[train\]"):
         cross_encoder.ready(CrossEncoder(name="ce", fields=("title",), train=TRAIN))
     cross_encoder.ready(CrossEncoder(name="ce", fields=("title",)))
+
+
+def test_weights_that_do_not_fit_are_refused_before_anything_is_fitted(tiny: Path, tmp_path: Path) -> None:
+    """A sentence encoder, and pairs longer than the positions of a model or a checkpoint."""
+    with pytest.raises(InvalidConfig, match=r"ce\.weights: gives vectors of texts, not scores of pairs"):
+        cross_encoder.ready(CrossEncoder(name="ce", weights=str(embedded_sentences())))
+    too_long = r"ce\.max_tokens: is 1024 where the model of weights reads at most"
+    for weights in ("embedded", str(tiny)):
+        with pytest.raises(InvalidConfig, match=too_long):
+            cross_encoder.ready(CrossEncoder(name="ce", weights=weights, max_tokens=1024))
 
 
 def test_fine_tuning_learns_and_exports(tmp_path: Path) -> None:
@@ -162,14 +173,19 @@ def test_a_teacher_of_something_else_is_refused(tiny: Path, tmp_path: Path) -> N
     file = scores_file(tmp_path / "scores.parquet", data, data.labels)
     other = data_of([["x", "y"]] * 12, [[1, 0]] * 12, [f"q{at}" for at in range(12)])
     spec = CrossEncoder(
-        name="ce", fields=("title",), weights=str(tiny), train=msgspec.structs.replace(TRAIN, teacher=file)
+        name="ce",
+        fields=("title",),
+        weights=str(tiny),
+        max_tokens=32,
+        query_tokens=8,
+        train=msgspec.structs.replace(TRAIN, teacher=file),
     )
     with pytest.raises(InvalidInput, match="knows no two candidates of any query"):
-        cross_encoder.taught(spec, other, ["x", "y"] * 12)
+        taught(spec.train, other, ["x", "y"] * 12, cross_encoder.BY_ORDER)
     pq.write_table(pa.table({"query": ["a", "a"], "document": ["b", "c"], "rank": [1, 2]}), file)
     margins = msgspec.structs.replace(spec.train, loss="margin_mse")
     with pytest.raises(InvalidInput, match="has ranks alone"):
-        cross_encoder.taught(msgspec.structs.replace(spec, train=margins), data, [])
+        taught(margins, data, [], cross_encoder.BY_ORDER)
     gone = msgspec.structs.replace(spec.train, teacher=str(tmp_path / "none.parquet"))
     with pytest.raises(InvalidInput, match="no such file"):
         cross_encoder.ready(msgspec.structs.replace(spec, train=gone))

@@ -24,7 +24,7 @@ def test_it_ranks_a_collection_with_any_text_fields(write: Callable[..., Path]) 
     """Odd field names, missing values and numbers are no obstacle, and all three stages run."""
     collection = read_collection(write(DOCUMENTS, QUERIES, QRELS))
     found = evaluate(embedded_ranker(collection), collection, Settings())
-    assert [stage.replay.name for stage in found.stages] == ["first", "cross_encoder", "blend"]
+    assert [stage.replay.name for stage in found.stages] == ["first", "sentences", "cross_encoder"]
     assert all(stage.replay.statuses() == {"RAN": 1} for stage in found.stages)
     assert found.stages[-1].replay.lists["q"][0] == "a"
 

@@ -14,6 +14,7 @@ from cli.main import app
 from features.errors import Conflict, InvalidInput, NotFound, NotReady, Unavailable
 from features.transformer.loaded import load_model
 from tests.support import require
+from training.card import Card, write_card
 from training.export import Gate, Judged, Parity
 from training.export.checkpoint import write_checkpoint
 from training.export.parity import compare
@@ -250,6 +251,8 @@ def test_the_command_adds_lists_and_shows(source: Path, samples: Samples, tmp_pa
     listed = run(app, ["models", "list", "--json", *folder])
     assert list(json.loads(listed.stdout)) == ["Tiny-BERT"]
     assert "apache-2.0" in run(app, ["models", "list", *folder]).output
+    write_card(Card(title="own", summary="", source="a card of less"), tmp_path / "models" / "Tiny-BERT")
+    assert "a card of less" in run(app, ["models", "list", *folder]).output
     shown = run(app, ["models", "show", "Tiny-BERT", *folder])
     assert shown.stdout == (tmp_path / "models" / "Tiny-BERT" / "README.md").read_text()
 

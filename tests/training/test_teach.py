@@ -13,6 +13,7 @@ import cli.teach
 from cascade.build import load_steps
 from cascade.config import parse_config
 from cascade.ranker import Ranker
+from cascade.stages.cross_encoder import CrossEncoder
 from cascade.stages.embedded import embedded_model
 from features.batch import CandidateBatch
 from features.columns import Floats, Input, Kind
@@ -20,7 +21,7 @@ from features.errors import Conflict, InvalidInput, NotFound
 from training import teach as teaching
 from training.candidates import judged
 from training.collection import Collection
-from training.teach import StageScorer, teach
+from training.teach import StageScorer, WeightsScorer, teach
 from training.teacher import read_teacher
 
 
@@ -159,6 +160,12 @@ def test_an_exported_cross_encoder_teaches_by_itself(small: Collection, tmp_path
     assert json.loads(result.stdout)["pairs"] == 5
     rows = {(row["query_id"], row["document_id"]): row["score"] for row in pq.read_table(out).to_pylist()}
     assert rows["q1", "a"] > rows["q1", "c"]
+
+
+def test_another_template_is_another_teacher() -> None:
+    """Scores of one are never mixed with parts of the other's that a kill has left."""
+    specs = [CrossEncoder(name="t", fields=("title",), template=text) for text in ("{title}", "A: {title}")]
+    assert len({WeightsScorer(embedded_model(), spec).identity for spec in specs}) == 2
 
 
 def test_a_teacher_has_to_be_named(small: Collection, tmp_path: Path) -> None:

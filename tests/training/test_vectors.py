@@ -54,6 +54,18 @@ def test_a_second_run_encodes_what_has_changed(encoder: SentenceEncoder, tmp_pat
     assert 0 < second.tokens < first.tokens / 5
 
 
+def test_a_corpus_without_any_text(encoder: SentenceEncoder, tmp_path: Path) -> None:
+    """Has an empty file, which the next run starts from and a stage reads."""
+    out = tmp_path / "v.parquet"
+    for _ in range(2):
+        assert encode_corpus(["a", "b"], ["", ""], encoder, "", out).vectors == 0
+    assert install_table(out, tmp_path, encoder) == 0
+    table = load_table(tmp_path, 32)
+    assert table is not None
+    assert not len(table)
+    assert encode_corpus(["a", "b"], ["red", ""], encoder, "", out).vectors == 1
+
+
 def test_another_encoders_vectors_are_not_taken_over(
     encoder: SentenceEncoder, directory: Path, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ Size under Memory Limited Setup"). A step that fits into one pass is read once.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +23,10 @@ from training.bi_encode.tower import Tower
 from training.export.layouts import layout_of
 from training.fine_tune import Hooks, Run, Tuned, Tuning
 from training.packed_bert import pack
-from training.tuning.batches import Draw, List, Step, plan_of
+from training.tuning.batches import Draw, List, Step, digest_of, plan_of
 from training.tuning.curve import Held
 from training.tuning.devices import add_gradients
+from training.tuning.launch import processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def train_encoder(
     Raises:
         Conflict: if the work folder is of another training.
     """
-    torch.set_num_threads(tuning.threads or cores())
+    torch.set_num_threads(tuning.threads or max(1, cores() // processes()))
     texts = Alone(tokenizer, layout_of(tokenizer.to_str()), tuning.max_tokens, 0)
     plan = plan_of(draw, texts, tuning.epochs, tuning.step_tokens, tuning.seed)
     held = held if held and held.lists else None
@@ -72,6 +74,14 @@ class EncoderRun(Run):
 
     texts: Alone
     contrast: Contrast = field(default_factory=Contrast)
+
+    def fingerprint(self) -> str:
+        """Of all that decides the weights at the end: as of any fine-tuning, and what encoders add to it."""
+        made: Any = self.model
+        aim = self.contrast
+        relevant = sorted((query, sorted(documents)) for query, documents in aim.relevant.items())
+        particular = (aim.sharpness, aim.in_batch, made.pooling, made.unit, relevant)
+        return digest_of((), Run.fingerprint(self), particular)
 
     def take(self, step: Step) -> float:
         """One optimiser step; the mean loss of a list over all processes. Negatives are a process's own."""

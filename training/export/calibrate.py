@@ -5,9 +5,10 @@ layer, on sampled rows, a grid is tried of plain ranges (quantiles cut from both
 (SmoothQuant, Xiao et al. 2023); the one with the least squared error of the layer's **output** is kept, and
 what error is left on average goes into the bias (bias correction, Nagel et al. 2019).
 
-Also tried on a trained MiniLM: outlying columns in a product of their own (LLM.int8(), Dettmers et al. 2022)
-halve a layer's error and leave the model's scores no nearer, for a fifth of the time; rounding weights
-against each other (GPTQ, Frantar et al. 2023) changed nothing that could be told from chance.
+Also tried, on one trained MiniLM and one set of pairs: outlying columns in a product of their own
+(LLM.int8(), Dettmers et al. 2022) halved a layer's error and brought the scores little nearer, for about a
+fifth more time; rounding weights against each other (GPTQ, Frantar et al. 2023) changed nothing that could be
+told from chance.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from features.columns import Floats
 from features.errors import InvalidInput
-from features.transformer.model import MODEL, NOTES, TOKENIZER, read_notes
+from features.transformer.model import MODEL, NOTES, TOKENIZER, read_content, read_notes
 from training.export.checkpoint import Checkpoint
 from training.export.families.attention import HEADS
 
@@ -38,7 +38,7 @@ def restore(directory: Path) -> Checkpoint:
     if family != TRAINED:
         message = f"is an exported {family} model, of which only {TRAINED} comes back; name its checkpoint"
         raise InvalidInput(message, path=str(directory))
-    model = onnx.load(directory / MODEL)
+    model = onnx.load_from_string(content_of(directory))
     arrays = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     if "words" not in arrays or "positions" not in arrays:
         raise InvalidInput("is not a packed graph of this project", path=str(directory / MODEL))
@@ -46,6 +46,13 @@ def restore(directory: Path) -> Checkpoint:
     tensors |= {name: arrays[name] for name in HEAD if name in arrays}
     tokenizer = (directory / TOKENIZER).read_text(encoding="utf-8")
     return Checkpoint(config_of(model, arrays), tensors, tokenizer)
+
+
+def content_of(directory: Path) -> bytes:
+    """The whole of model.onnx, whatever it borrows; notes there need not be."""
+    if (directory / NOTES).is_file():
+        return read_content(directory, read_notes(directory))
+    return (directory / MODEL).read_bytes()
 
 
 def body(arrays: Arrays) -> dict[str, Floats]:

@@ -93,7 +93,7 @@ def device_here() -> Device:
     try:
         from accelerate import Accelerator
     except ImportError:
-        raise NotReady("several processes need accelerate: pip install accelerate") from None
+        raise NotReady("several processes need accelerate: pip install 'sluice[train,distributed]'") from None
     return Several(Accelerator())
 
 

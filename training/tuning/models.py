@@ -18,7 +18,7 @@ def trainable(checkpoint: Checkpoint, seed: int = 0) -> nn.Module:
         InvalidInput: for an architecture without a classifier, or a missing tensor.
     """
     if checkpoint.config.get("model_type") == PACKED:
-        return model_of(checkpoint)
+        return model_of(checkpoint, seed)
     return padded_of(checkpoint, seed)
 
 

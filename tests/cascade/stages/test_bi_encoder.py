@@ -8,7 +8,8 @@ import pytest
 
 from cascade.deadline import NEVER, Deadline
 from cascade.stage import StageResult
-from cascade.stages.bi_encoder import NO_QUERY, NO_SCORE, NO_TEXT, NO_VECTOR, BiEncoder, LoadedBiEncoder
+from cascade.stages.bi_encoder import BiEncoder, LoadedBiEncoder
+from cascade.stages.bi_encoding.run import NO_QUERY, NO_SCORE, NO_TEXT, NO_VECTOR
 from features.batch import CandidateBatch, Query, single
 from features.columns import Column, text, vector
 from features.errors import InvalidConfig, InvalidInput, NotReady

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from cascade.deadline import NEVER, Deadline
 from cascade.stage import StageResult
 from cascade.stages.cross_encoder import CrossEncoder, LoadedCrossEncoder, assemble
-from cascade.stages.embedded import embedded_model
 from cascade.stages.cross_encoding.run import FAILED, NO_SCORE, NO_TEXT, NO_WORD
 from cascade.stages.cross_encoding.template import parse_template, render
+from cascade.stages.embedded import embedded_model
 from features.batch import CandidateBatch, Query, single
 from features.columns import number, text
 from features.errors import Corrupt, InvalidConfig, NotReady
@@ -27,7 +27,7 @@ from features.matrix import FeatureMatrix
 from features.registry import parse
 from features.transformer.layout import bert_layout
 from features.transformer.packed import Pair, micro_batches, width
-from features.transformer.scheduler import AHEAD
+from features.transformer.queue import AHEAD
 from features.transformer.session import Sessions, SessionSettings, cores
 from features.transformer.tokens import CHARACTERS_A_TOKEN, OVERHEAD, Pairing, Text, TokenCache
 from features.transformer.wordpiece import WordPieces
@@ -154,7 +154,7 @@ def test_threads_and_budgets_change_nothing(directory: Path, stage: LoadedCrossE
     bodies = documents(40, 2)
     expected = scored(stage, bodies).scores
     for threads, budget in ((1, 64), (2, 1000)):
-        session = Sessions(SessionSettings(threads=threads)).load(directory / "model.onnx")
+        session = Sessions(SessionSettings(threads=threads)).share((directory / "model.onnx").read_bytes())
         other = with_session(stage, session, batch_tokens=budget)
         np.testing.assert_array_equal(scored(other, bodies).scores, expected)
 
@@ -364,11 +364,10 @@ def test_a_column_of_numbers_is_refused(stage: LoadedCrossEncoder) -> None:
         stage.score(batch, matrix_of(batch), NEVER)
 
 
-def test_sessions_are_shared_by_content(directory: Path, tmp_path: Path) -> None:
-    """Two directories with the same model hold one session, and it goes when nobody holds it."""
+def test_sessions_are_shared_by_content(directory: Path) -> None:
+    """Two loads of the same bytes hold one session, and it goes when nobody holds it."""
     sessions = Sessions()
-    (tmp_path / "copy.onnx").write_bytes((directory / "model.onnx").read_bytes())
-    one, other = sessions.load(directory / "model.onnx"), sessions.load(tmp_path / "copy.onnx")
+    one, other = (sessions.share((directory / "model.onnx").read_bytes()) for _ in range(2))
     assert one is other
     assert len(sessions.open) == 1
     del one, other
@@ -378,9 +377,8 @@ def test_sessions_are_shared_by_content(directory: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("spinning", [True, False])
 def test_session_options_take_effect(directory: Path, spinning: bool) -> None:
     """What the settings say is what the session runs with."""
-    session = Sessions(SessionSettings(threads=2, spinning=spinning, arena=False)).load(
-        directory / "model.onnx"
-    )
+    settings = SessionSettings(threads=2, spinning=spinning, arena=False)
+    session = Sessions(settings).share((directory / "model.onnx").read_bytes())
     options = session.get_session_options()
     assert options.intra_op_num_threads == 2
     assert options.inter_op_num_threads == 1
@@ -408,9 +406,8 @@ def test_a_model_that_is_not_the_one_described(directory: Path, tmp_path: Path) 
     (tmp_path / "model.onnx").write_bytes(content)
     with pytest.raises(Corrupt, match=r"model\.onnx"):
         CrossEncoder(name="ce").load(tmp_path, ())
-    (tmp_path / "model.onnx").write_bytes(b"nothing")
     with pytest.raises(NotReady, match=r"model\.onnx"):
-        Sessions().load(tmp_path / "model.onnx")
+        Sessions().share(b"nothing", name="model.onnx")
 
 
 @pytest.mark.parametrize(("key", "value"), [("family", "deberta"), ("max_tokens", 64), ("variant", 3)])

@@ -147,6 +147,19 @@ def test_little_work_is_shared_among_the_workers() -> None:
     assert [len(positions) for [(_, positions)] in drained([one], workers=2)] == [6, 3, 3]
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.sampled_from([16, 32, 48, 64]), min_size=60, max_size=150), st.integers(2, 4))
+def test_the_workers_end_together(pairs: list[int], workers: int) -> None:
+    """However widths are mixed, the last batches get smaller, so that nobody waits long for the last one."""
+    busy = [0] * workers
+    [one] = requests(pairs)
+    while one.count:
+        spent = one.served
+        next_batch([one], Circumstances(workers, spent))
+        busy[busy.index(min(busy))] += one.served - spent
+    assert max(busy) - min(busy) <= 2 * WORTH_A_RUN
+
+
 def test_batches_are_short_where_somebody_waits() -> None:
     """With a deadline a batch takes about a slice at the measured pace, in even parts; without one the
     budget."""

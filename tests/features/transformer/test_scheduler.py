@@ -1,8 +1,9 @@
 """The scheduler on a fake model: who gets what, and what becomes of those who wait."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from math import inf
 from threading import Semaphore
@@ -16,7 +17,8 @@ from hypothesis import strategies as st
 from features.errors import NotReady
 from features.transformer import scheduler as module
 from features.transformer.packed import Pair
-from features.transformer.scheduler import AHEAD, Scheduler, Schedulers
+from features.transformer.queue import AHEAD
+from features.transformer.scheduler import Scheduler, Schedulers
 from features.transformer.ticket import GIVE_UP, Done
 
 WAIT_S = 60.0
@@ -29,6 +31,7 @@ class Until:
     at: float = 1e9
     expired: bool = False
     left_s: float = WAIT_S
+    aside: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 FOREVER = Until(inf, left_s=inf)
@@ -83,6 +86,27 @@ def test_every_pair_gets_its_own_value() -> None:
     assert done.tokens == sum(map(len, pairs))
     vectors = Scheduler(lambda some: np.stack([value(some)] * 4, axis=1), 2).run(windows, FOREVER)
     np.testing.assert_array_equal(vectors.values, np.arange(300)[:, None].repeat(4, axis=1))
+
+
+def test_a_request_that_waits_is_aside(pool: ThreadPoolExecutor) -> None:
+    """Its pairs are made while it holds whatever it holds, and run while it has stepped aside."""
+    told: list[str] = []
+
+    @contextmanager
+    def aside() -> Iterator[None]:
+        told.append("aside")
+        yield
+        told.append("back")
+
+    def windows() -> Iterator[list[Pair]]:
+        told.append("made")
+        yield [pair(1)]
+
+    model = Model()
+    asked = pool.submit(Scheduler(model, 1).run, windows(), Until(aside=aside))
+    model.let(1)
+    np.testing.assert_array_equal(asked.result(WAIT_S).values, [1])
+    assert told == ["made", "aside", "back", "aside", "back"]
 
 
 def test_nothing_to_run() -> None:
@@ -297,7 +321,7 @@ def test_a_broken_queue_is_an_error_and_not_a_hang(monkeypatch: pytest.MonkeyPat
     """Whatever goes wrong between batches reaches those who wait, and the workers go on."""
     scheduler = Scheduler(value, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "next_batch", lambda *_: 1 // 0)
+        patch.setattr("features.transformer.queue.next_batch", lambda *_: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             scheduler.run([[pair(1)]], Until())
     assert scheduler.run([[pair(4)]], Until()).values.tolist() == [4]

@@ -1,6 +1,6 @@
 """Sentence encoders on small random BERTs that the packed exporter wrote."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from features.columns import Floats
 from features.errors import NotReady
-from features.transformer.encoder import Reading, SentenceEncoder, load_sentence_encoder
+from features.transformer.encoder import Reading, SentenceEncoder, Work, load_sentence_encoder
+from features.transformer.encoding import Encoded, Unlimited
 from features.transformer.session import Sessions, SessionSettings
 from features.transformer.vector_cache import VectorCache
+from features.transformer.wordpiece import WordPieces
 from tests.support import require
+from training.export.testing import byte_level, unigram
 
 TEXTS = (
     "red shoe",
@@ -98,6 +101,18 @@ def test_a_text_without_a_token_has_no_vector(
     np.testing.assert_array_equal(found.vectors[0], encoder.encode(["tea"], prefix)[0])
 
 
+@pytest.mark.parametrize("make", [unigram, byte_level])
+def test_a_text_of_one_token_behind_a_prefix_has_a_vector(
+    encoder: SentenceEncoder, make: Callable[..., str]
+) -> None:
+    """Also where the prefix's last blank is a token alone and part of the text's first token before it."""
+    pieces = WordPieces.load(make(["query: a", "query: b"] * 9, 290).encode())
+    other = replace(encoder, model=replace(encoder.model, pieces=pieces), cache=VectorCache(0, 32))
+    work = Work(other, Encoded([], np.empty((0, 32), np.float32)), "query: ", [])
+    pairs, _ = work.pairs(["a", ""])
+    assert [pair is not None for pair in pairs] == [True, False]
+
+
 def test_what_was_encoded_is_known_by_its_content(encoder: SentenceEncoder) -> None:
     """A second request reads no token and gets the same bytes, whatever the order; a new text is read."""
     first = encoder.encoded(TEXTS)
@@ -142,10 +157,7 @@ def test_time_that_is_up_leaves_the_last_texts(encoder: SentenceEncoder) -> None
     """With a limit that has passed nothing is made; what is known already is still given."""
     encoder.encode(["tea"])
 
-    class Past:
-        at, left_s, expired = 0.0, -1.0, True
-
-    found = encoder.encoded(["tea", "red shoe"], limit=Past())
+    found = encoder.encoded(["tea", "red shoe"], limit=Unlimited(at=0.0, left_s=-1.0, expired=True))
     assert found.late
     assert found.done.tolist() == [True, False]
 

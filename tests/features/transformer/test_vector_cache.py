@@ -42,6 +42,11 @@ def test_the_least_recently_used_goes_first() -> None:
     assert cache.find([a, b, c])[0].tolist() == [True, False, True]
 
 
+def test_a_lone_surrogate_is_no_question_mark() -> None:
+    """Texts that models read differently have keys of their own."""
+    assert content_key("a\ud800") != content_key("a?")
+
+
 @pytest.mark.parametrize("text", ["", "a", "ß", "\ud800"])
 def test_any_text_has_a_key(text: str) -> None:
     """16 bytes, lone surrogates included."""

@@ -1,8 +1,11 @@
 """The training loop of encoders on a tiny BERT."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from features.errors import Conflict
 from tests.support import require
 
 require("torch")
@@ -15,7 +18,7 @@ from training.bi_encode.loop import Contrast, EncoderRun, train_encoder  # noqa:
 from training.bi_encode.testing import WORDS, body  # noqa: E402
 from training.bi_encode.tower import Tower, tower_of  # noqa: E402
 from training.export.layouts import layout_of  # noqa: E402
-from training.fine_tune import Hooks, Tuning  # noqa: E402
+from training.fine_tune import Hooks, Tuned, Tuning  # noqa: E402
 from training.packed_bert import tokenizer_of  # noqa: E402
 from training.tuning.batches import List  # noqa: E402
 from training.tuning.objective import Objective  # noqa: E402
@@ -111,3 +114,24 @@ def test_the_head_of_a_classifier_is_left_as_it_was() -> None:
     """Pooler and classifier have no part in a vector, and are not trained."""
     tower = tower_of(CHECKPOINT, "mean", True)
     assert not any(each.requires_grad for name, each in tower.named_parameters() if "pooler" in name)
+
+
+def test_a_state_goes_on_with_its_own_settings_alone(tmp_path: Path) -> None:
+    """The same training finds itself finished; another sharpness, pooling or set of labels is refused."""
+
+    def train(pooling: str, contrast: Contrast) -> Tuned:
+        tower, hooks = tower_of(CHECKPOINT, pooling, unit=True), Hooks(work=tmp_path / "work")
+        return train_encoder(
+            tower, lambda _: lists(count=4), tokenizer_of(CHECKPOINT), tuning(epochs=1), contrast, hooks
+        )
+
+    first = train("mean", Contrast())
+    assert train("mean", Contrast()) == first
+    for pooling, contrast in (
+        ("cls", Contrast()),
+        ("mean", Contrast(sharpness=10.0)),
+        ("mean", Contrast(in_batch=False)),
+        ("mean", Contrast(relevant={"red": frozenset({"red tea"})})),
+    ):
+        with pytest.raises(Conflict, match="holds the training of another configuration"):
+            train(pooling, contrast)

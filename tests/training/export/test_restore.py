@@ -1,11 +1,15 @@
 """Fine-tuning starts from the shipped int8 graph, so the graph must come back as the checkpoint it was."""
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
 from features.errors import InvalidInput
+from features.transformer.model import copy_model
+from training.embedded.sentences import borrow
 from training.export import Checkpoint, export
 from training.export.families import INPUTS
 from training.export.families.bert import Bert
@@ -30,6 +34,18 @@ def test_every_tensor_comes_back_by_its_name_and_shape(exported: Path, checkpoin
     assert {name: tensor.shape for name, tensor in back.tensors.items()} == shapes
     same = ("num_hidden_layers", "num_attention_heads", "intermediate_size", "vocab_size")
     assert [back.config[key] for key in same] == [checkpoint.config[key] for key in same]
+
+
+def test_borrowed_word_vectors_come_back(exported: Path) -> None:
+    """From a folder whose model keeps its word vectors in another file, and in its copy."""
+    whole = restore(exported)
+    shutil.copytree(exported, exported.parent / "lender")
+    borrow(exported, exported.parent / "lender" / "model.onnx")
+    (exported.parent / "copy").mkdir()
+    copy_model(exported, exported.parent / "copy")
+    (words,) = (name for name in whole.tensors if "word_embeddings" in name)
+    for folder in (exported, exported.parent / "copy"):
+        np.testing.assert_array_equal(restore(folder).tensors[words], whole.tensors[words])
 
 
 def test_a_restored_checkpoint_ranks_as_the_original(

@@ -106,3 +106,17 @@ def test_what_transformers_does_not_know_is_refused() -> None:
     tensors = {name: value for name, value in checkpoint.tensors.items() if name != lost}
     with pytest.raises(InvalidInput, match=lost):
         trainable(Checkpoint(checkpoint.config, tensors, checkpoint.tokenizer))
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_a_head_that_is_not_there_comes_from_the_seed(family: str) -> None:
+    """So that a training repeats, and goes on after a kill; another seed, another head."""
+    whole = checkpoint_of(family) if family != "bert" else random_checkpoint(wordpiece(WORDS), hidden=32)
+    body = {name: tensor for name, tensor in whole.tensors.items() if not name.startswith("classifier")}
+    made = [
+        trainable(Checkpoint(whole.config, body, whole.tokenizer), seed).state_dict() for seed in (1, 1, 2)
+    ]
+    head = [name for name in made[0] if "classifier" in name and name.endswith("weight")]
+    assert head
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+    assert not any(torch.equal(made[0][name], made[2][name]) for name in head)
