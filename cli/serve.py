@@ -68,11 +68,17 @@ def serve(settings: "Settings") -> None:
     server.drain()
 
 
+GARBAGE = 20_000
+"""New objects between two collections: requests make hundreds and hardly a cycle, so that the interpreter's
+default of 700 would look through each of them in vain."""
+
+
 def announce(ready: threading.Event, address: str) -> None:
     """Say where, once every ranker is loaded: scripts wait for this line."""
     ready.wait()
     gc.collect()
     gc.freeze()  # modules and models live as long as the process: no collection need look at them again
+    gc.set_threshold(GARBAGE)
     typer.echo(f"serving on {address}")
 
 
