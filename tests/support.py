@@ -11,7 +11,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def require(module: str) -> None:
-    """Skip the test where a module is not installed."""
+    """Skip the test, or the whole file that asks, where a module is not installed."""
     if importlib.util.find_spec(module) is None:
         absent(f"needs the module {module!r} (pip install 'sluice[train,dev]')")
 
@@ -28,4 +28,4 @@ def absent(reason: str) -> None:
     """Skip, or fail where `SLUICE_REQUIRE_ALL` says that everything has to be there."""
     if os.environ.get(REQUIRE_ALL):
         pytest.fail(f"{REQUIRE_ALL} is set, but the test {reason}")
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)

@@ -29,6 +29,7 @@ TRAIN = BiEncoderTraining(epochs=4, learning_rate=2e-3, step_tokens=400, negativ
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny encoder as sentence-transformers saves it."""
     require("onnx")
+    require("safetensors")
     from training.bi_encode.testing import body, write_sentence_transformer
 
     return write_sentence_transformer(tmp_path_factory.mktemp("checkpoint") / "saved", body())

@@ -60,6 +60,7 @@ def test_scores_are_cosines(directory: Path) -> None:
 
 def test_a_dot_product_keeps_the_lengths(directory: Path, tmp_path: Path) -> None:
     """Of raw vectors, where the model does not normalise them itself."""
+    require("safetensors")
     from training.bi_encode.testing import body, export_encoder, write_sentence_transformer
 
     raw = write_sentence_transformer(tmp_path / "raw", body(), normalised=False)

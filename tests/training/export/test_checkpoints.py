@@ -82,6 +82,7 @@ def test_code_of_a_checkpoint_never_runs(checkpoint: Checkpoint, pairs: Texts, t
 
 def test_pickled_weights_are_not_read(checkpoint: Checkpoint, pairs: Texts, tmp_path: Path) -> None:
     """Where there is nothing but a pickle, the error names safetensors."""
+    require("safetensors")
     write_checkpoint(checkpoint, tmp_path / "old")
     (tmp_path / "old" / WEIGHTS).rename(tmp_path / "old" / "pytorch_model.bin")
     with pytest.raises(InvalidInput, match=r"pickled.*model\.safetensors"):
