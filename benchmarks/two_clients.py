@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any
 
 import grpc
@@ -28,7 +28,6 @@ from cascade.store import DirectoryStore
 from cascade.testing import no_features
 from features.batch import CandidateBatch, Query, single
 from features.columns import text
-from features.transformer.session import Sessions, SessionSettings
 from serving.testing import serving_process
 from sluice.request import Request, to_message
 from sluice.v1 import ranking_pb2_grpc as rpc
@@ -43,8 +42,6 @@ ALONE = "latency alone"
 CASCADE = '[[stages]]\nkind = "cross_encoder"\nfields = ["body"]\ncache_mb = 0\n'
 
 Ask = Callable[[Sequence[str]], object]
-Taken = tuple[float, float]
-"""Milliseconds on the clock, and of this process's processor time."""
 Beside = Callable[[], AbstractContextManager[None]]
 
 
@@ -61,18 +58,14 @@ def run() -> Iterator[Row]:
 
 
 def stage_alone() -> LoadedCrossEncoder:
-    """The embedded cross-encoder; its idle threads do not spin, as that would count as processor time."""
-    sessions = Sessions(SessionSettings(spinning=False))
-    return load_cross_encoder(
-        CrossEncoder(name="ce", fields=("body",), cache_mb=0), embedded_model(), sessions
-    )
+    """The embedded cross-encoder."""
+    return load_cross_encoder(CrossEncoder(name="ce", fields=("body",), cache_mb=0), embedded_model())
 
 
 def in_one_process(stage: LoadedCrossEncoder, few: list[list[str]], many: list[str]) -> Iterator[Row]:
     """Through the stage."""
     alone, beside = turns(lambda some: ask(stage, some), lambda: busy(stage, many), few)
-    for at, clock in enumerate(("", ", processor time")):
-        yield from compared(f"one process{clock}", [one[at] for one in alone], [one[at] for one in beside])
+    yield from compared("one process", alone, beside)
 
 
 def over_grpc(target: str, few: list[list[str]], many: list[str]) -> Iterator[Row]:
@@ -81,7 +74,7 @@ def over_grpc(target: str, few: list[list[str]], many: list[str]) -> Iterator[Ro
         small: Any = rpc.RankingStub(one)  # type: ignore[no-untyped-call]
         large: Any = rpc.RankingStub(other)  # type: ignore[no-untyped-call]
         alone, beside = turns(lambda some: call(small, some).result(), lambda: calling(large, many), few)
-        yield from compared("gRPC", [wall for wall, _ in alone], [wall for wall, _ in beside])
+        yield from compared("gRPC", alone, beside)
 
 
 def vocabulary(stage: LoadedCrossEncoder) -> list[str]:
@@ -96,11 +89,11 @@ def bodies(words: Sequence[str], count: int, length: int, random: np.random.Gene
     return [" ".join(random.choice(words, size)) for size in lengths.tolist()]
 
 
-def turns(small: Ask, large: Beside, few: list[list[str]]) -> tuple[list[Taken], list[Taken]]:
-    """What was taken by the small client's requests, alone and beside the large one's."""
+def turns(small: Ask, large: Beside, few: list[list[str]]) -> tuple[list[float], list[float]]:
+    """Milliseconds of the small client's requests, alone and beside the large one's."""
     latencies(small, few[:3])
-    alone: list[Taken] = []
-    beside: list[Taken] = []
+    alone: list[float] = []
+    beside: list[float] = []
     for _ in range(ROUNDS):
         alone += latencies(small, few)
         with large():
@@ -109,13 +102,13 @@ def turns(small: Ask, large: Beside, few: list[list[str]]) -> tuple[list[Taken],
     return alone, beside
 
 
-def latencies(small: Ask, few: list[list[str]]) -> list[Taken]:
-    """What each request took."""
+def latencies(small: Ask, few: list[list[str]]) -> list[float]:
+    """Milliseconds of each request."""
     taken = []
     for some in few:
-        start, began = perf_counter(), process_time()
+        start = perf_counter()
         small(some)
-        taken.append(((perf_counter() - start) * 1e3, (process_time() - began) * 1e3))
+        taken.append((perf_counter() - start) * 1e3)
     return taken
 
 

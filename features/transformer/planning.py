@@ -134,9 +134,9 @@ def in_order(requests: Sequence[Waiting], spent: int) -> list[Waiting]:
 
 
 def room(order: Sequence[Waiting], now: Circumstances) -> int:
-    """Cells of the next batch: a worker's part of what waits, in even slices where somebody waits for an
-    answer; at most the budget of the request."""
-    part = -(-sum(one.cells for one in order) // now.workers)
+    """Cells of the next batch: a worker's part of what the request has, in even slices where somebody waits
+    for an answer; at most its budget."""
+    part = -(-order[0].cells // now.workers)
     hurried = now.pace > 0 and any(one.due < inf for one in order)
     slices = max(1, round(part * now.pace / SLICE_S)) if hurried else 1
     return min(order[0].budget, max(-(-part // slices), WORTH_A_RUN))

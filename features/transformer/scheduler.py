@@ -114,11 +114,9 @@ class Schedulers:
 
 
 def workers_for(session: Any) -> int:
-    """One a core for a session without threads of its own; one for every two cores where micro-batches share
-    the session's threads: on two cores a single worker has both, and a newcomer waits half as long for the
-    micro-batch before it."""
-    alone = session.get_session_options().intra_op_num_threads == 1
-    return cores() if alone else max(1, cores() // 2)
+    """As many as the session's own threads leave cores for."""
+    threads = int(session.get_session_options().intra_op_num_threads)
+    return max(1, cores() // max(1, threads))
 
 
 SCHEDULERS = Schedulers()

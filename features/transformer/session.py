@@ -26,16 +26,15 @@ class SessionSettings:
     """What a process decides about inference.
 
     Attributes:
-        threads: intra-op threads of a session; 0 = a thread a core. With one thread a session may be run from
-            several threads at once (`scheduler.py`): micro-batches are small, and cores need not wait for
-            each other after every operator. How much that brings beside one session with all cores has
-            not been measured yet.
-        spinning: idle threads of a session with several wait by spinning: good for throughput on cores of
-            their own, and at the neighbours' cost where cores are shared.
+        threads: intra-op threads of a session, at most one a core; 0 = one a core. Two cores in one
+            micro-batch read as many pairs a second as one each in two (`docs/inference.md`), and a newcomer
+            waits half as long for the one before it.
+        spinning: idle threads of a session with several wait by spinning: a fifth of throughput on cores
+            of their own, and at the neighbours' cost where cores are shared.
         arena: keep freed memory for the next batch; without it every batch asks the system.
     """
 
-    threads: int = 1
+    threads: int = 2
     spinning: bool = True
     arena: bool = True
 
@@ -47,7 +46,7 @@ class SessionSettings:
         score differently on another thread.
         """
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads or cores()
+        options.intra_op_num_threads = min(self.threads or cores(), cores())
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

@@ -377,10 +377,10 @@ def test_one_scheduler_a_session() -> None:
 
 
 def test_as_many_workers_as_the_sessions_threads_leave_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker a core for sessions of one thread, else half as many; a setting goes before both."""
+    """Workers and their sessions' threads together are as many as cores; a setting goes before that."""
     monkeypatch.setattr(module, "cores", lambda: 4)
     session = Session()
-    for threads, workers in ((1, 4), (2, 2), (4, 2), (0, 2)):
+    for threads, workers in ((1, 4), (2, 2), (4, 1), (8, 1)):
         session.intra_op_num_threads = threads
         assert Schedulers().of(session, value).queue.workers == workers
     monkeypatch.setattr(module, "cores", lambda: 1)
