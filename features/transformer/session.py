@@ -26,15 +26,15 @@ class SessionSettings:
     """What a process decides about inference.
 
     Attributes:
-        threads: intra-op threads of a session, at most one a core; 0 = one a core. Two cores in one
-            micro-batch read as many pairs a second as one each in two (`docs/inference.md`), and a newcomer
-            waits half as long for the one before it.
-        spinning: idle threads of a session with several wait by spinning: a fifth of throughput on cores
-            of their own, and at the neighbours' cost where cores are shared.
+        threads: intra-op threads of a session, at most one a core; 0 = one a core. With one, a session is run
+            by a worker a core (`scheduler.py`): micro-batches are small, and cores need not wait for each
+            other after every operator. With two, a newcomer waits half as long for the micro-batch before it.
+        spinning: idle threads of a session with several wait by spinning while a micro-batch runs: a fifth of
+            throughput on cores of their own, and at the neighbours' cost where cores are shared.
         arena: keep freed memory for the next batch; without it every batch asks the system.
     """
 
-    threads: int = 2
+    threads: int = 1
     spinning: bool = True
     arena: bool = True
 
@@ -54,6 +54,7 @@ class SessionSettings:
         options.enable_mem_pattern = False
         options.log_severity_level = ERRORS_ONLY
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(self.spinning)))
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         return options
 
 

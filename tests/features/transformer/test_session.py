@@ -32,13 +32,14 @@ def batch(seed: int) -> dict[str, Ids]:
     return feed([Pair(random.integers(5, 60, length).astype(np.int32), 2) for length in lengths])
 
 
-def test_a_session_runs_on_two_threads_unless_told_otherwise(model: bytes) -> None:
+def test_a_session_runs_on_one_thread_unless_told_otherwise(model: bytes) -> None:
     """The effective options are those that the scheduler's workers count on."""
     options = create(model, SessionSettings()).get_session_options()
-    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (min(2, cores()), 1)
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
     assert options.execution_mode.name == "ORT_SEQUENTIAL"
     assert options.graph_optimization_level.name == "ORT_ENABLE_ALL"
     assert options.enable_cpu_mem_arena is True
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
     assert options.enable_mem_pattern is False
     everything = create(model, SessionSettings(threads=0)).get_session_options()
     assert everything.intra_op_num_threads == cores()
