@@ -58,8 +58,3 @@ def joined(*parts: Sequence[int] | Ids) -> Ids:
         ids[at : at + len(part)] = part
         at += len(part)
     return ids
-
-
-def bert_layout(first: int, last: int) -> Layout:
-    """`[CLS] q [SEP] d [SEP]`, from the ids of [CLS] and [SEP]."""
-    return Layout(before=(first,), between=(last,), after=(last,))

@@ -75,23 +75,6 @@ class Notes(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a pair's score is the same to the bit in any batch."""
         return self.variant == "int8"
 
-    @property
-    def first(self) -> int:
-        """The id of the classification token."""
-        return self.layout.before[0]
-
-    @property
-    def last(self) -> int:
-        """The id behind the last text."""
-        return self.layout.after[-1]
-
-
-class OldNotes(msgspec.Struct, frozen=True, kw_only=True):
-    """What notes of before layouts say instead of one: the ids of [CLS] and [SEP]."""
-
-    first: int
-    last: int
-
 
 def read_notes(directory: Path) -> Notes:
     """The notes of a model directory.
@@ -101,7 +84,7 @@ def read_notes(directory: Path) -> Notes:
     """
     file = directory / NOTES
     try:
-        notes = decode(file.read_bytes())
+        notes = msgspec.json.decode(file.read_bytes(), type=Notes)
     except FileNotFoundError:
         message = f"has no {NOTES}; run `sluice train`, or `sluice models add`"
         raise NotReady(message, path=str(directory)) from None
@@ -150,12 +133,3 @@ def copy_model(source: Path, directory: Path) -> None:
 def write_notes(directory: Path, notes: Notes) -> None:
     """Write model.json."""
     (directory / NOTES).write_bytes(msgspec.json.format(msgspec.json.encode(notes), indent=2))
-
-
-def decode(data: bytes) -> Notes:
-    """Notes of today, or of before layouts."""
-    raw = msgspec.json.decode(data)
-    if isinstance(raw, dict) and "layout" not in raw and "first" in raw:
-        old = msgspec.convert(raw, OldNotes)
-        raw["layout"] = {"before": [old.first], "between": [old.last], "after": [old.last]}
-    return msgspec.convert(raw, Notes)

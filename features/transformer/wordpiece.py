@@ -69,11 +69,6 @@ class WordPieces:
         added = tuple(token["content"].encode() for token in spec.get("added_tokens") or ())
         return cls(reference, compile_table(spec), added, unknown_id(spec["model"], reference))
 
-    def id_of(self, token: str) -> int | None:
-        """The id of a token such as `[CLS]`; None where the vocabulary lacks it."""
-        found: int | None = self.reference.token_to_id(token)
-        return found
-
     @property
     def size(self) -> int:
         """How many tokens there are, special ones included."""

@@ -25,7 +25,7 @@ def test_a_vector_is_the_normalised_weighted_sum_of_its_pieces(path: Path) -> No
     encoder = load_encoder(str(path))
     with np.load(path) as file:
         table, scale = file["pieces"], file["scale"]
-    ids = [encoder.tokenizer.id_of(piece) for piece in ("ship", "##s", "sail")]
+    ids = [encoder.tokenizer.reference.token_to_id(piece) for piece in ("ship", "##s", "sail")]
     total = (table[ids].astype(np.float64) * scale[ids, None]).sum(axis=0)
     made = encoder.encode(["Ships sail"])
     np.testing.assert_allclose(made[0], total / np.linalg.norm(total), rtol=1e-5, atol=1e-7)

@@ -28,11 +28,6 @@ def pairing(tokenizer: str, max_tokens: int, query_tokens: int) -> Pairing:
     return Pairing(pieces, layout, max_tokens, room, TokenCache(CACHE_BYTES))
 
 
-def tokenise(texts: Pairing, pairs: Sequence[tuple[str, str]]) -> list[Pair]:
-    """Every (query, document) as tokens."""
-    return [texts.pairs(query, [document])[0][0] for query, document in pairs]
-
-
 def open_model(model: Any) -> Any:
     """A session of a model in memory, on all cores: batches come one after the other."""
     return create(model.SerializeToString(), SessionSettings(threads=0))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from features.columns import Floats
+from features.transformer.packed import Pair
+from features.transformer.tokens import Pairing
 from training.export.checkpoint import Checkpoint
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -258,3 +260,8 @@ DISTILLED = {
 def renamed(family: str, sizes: dict[str, Any]) -> dict[str, Any]:
     """The sizes by the names that a family gives them."""
     return {DISTILLED.get(key, key) if family == "distilbert" else key: size for key, size in sizes.items()}
+
+
+def tokenise(texts: Pairing, pairs: Sequence[tuple[str, str]]) -> list[Pair]:
+    """Every (query, document) as tokens."""
+    return [texts.pairs(query, [document])[0][0] for query, document in pairs]

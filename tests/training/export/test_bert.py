@@ -16,7 +16,8 @@ from training.export import Checkpoint
 from training.export.families import INPUTS, writer_of
 from training.export.families.bert import Bert
 from training.export.linear import Dynamic, Float, Linear
-from training.export.run import open_model, pairing, scores, tokenise
+from training.export.run import open_model, pairing, scores
+from training.export.testing import tokenise
 
 Texts = list[tuple[str, str]]
 

@@ -21,7 +21,8 @@ from training.export.families import FAMILIES, INPUTS, Output, writer_of
 from training.export.layouts import layout_of
 from training.export.linear import Float
 from training.export.reading import outputs
-from training.export.run import open_model, pairing, tokenise
+from training.export.run import open_model, pairing
+from training.export.testing import tokenise
 
 Saved = Callable[[str], Path]
 Texts = list[tuple[str, str]]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from features.errors import Corrupt, NotReady
-from features.transformer.layout import Layout, bert_layout
+from features.transformer.layout import Layout
 from features.transformer.loaded import load_model
 from features.transformer.model import read_notes
 from training.export import Checkpoint, Gate, export
@@ -58,20 +58,6 @@ def test_another_tokenizer_is_refused(directory: Path) -> None:
     (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
     with pytest.raises(Corrupt, match="export it again"):
         load_model(directory)
-
-
-def test_notes_of_before_layouts_still_read(directory: Path) -> None:
-    """model.json with the ids of [CLS] and [SEP], and nothing of tasks, is a BERT cross-encoder's."""
-
-    def old(notes: dict[str, Any]) -> None:
-        for name in ("layout", "task", "dimension", "golden", "normalised", "padding", "reference", "source"):
-            notes.pop(name, None)
-        notes.update(first=2, last=3)
-
-    changed(directory, old)
-    notes = load_model(directory).notes
-    assert notes.layout == bert_layout(2, 3) == Layout(before=(2,), between=(3,), after=(3,))
-    assert (notes.task, notes.family) == ("score", "bert")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from features.matrix import FeatureMatrix
 from features.transformer.loaded import load_model
 from training.export import Gate, export
 from training.export.reading import outputs
-from training.export.run import pairing, tokenise
+from training.export.run import pairing
+from training.export.testing import tokenise
 
 Saved = Callable[[str], Path]
 Texts = list[tuple[str, str]]

@@ -7,7 +7,8 @@ from scipy.stats import spearmanr
 from features.transformer.session import SESSIONS
 from training.export import Checkpoint, export
 from training.export.renew import renew
-from training.export.run import pairing, scores, tokenise
+from training.export.run import pairing, scores
+from training.export.testing import tokenise
 
 Pairs = list[tuple[str, str]]
 

@@ -15,7 +15,8 @@ from training.export.families import INPUTS
 from training.export.families.bert import Bert
 from training.export.linear import Float
 from training.export.restore import restore
-from training.export.run import open_model, pairing, scores, tokenise
+from training.export.run import open_model, pairing, scores
+from training.export.testing import tokenise
 
 Pairs = list[tuple[str, str]]
 
