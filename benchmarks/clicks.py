@@ -162,9 +162,8 @@ def join(root: Path) -> int:
 
 def needed(home: Path, kind: str) -> tuple[ds.Dataset, list[str]]:
     """A kind's files, and the columns that the join reads too."""
-    dropped = (
-        ("event_id", "ranked", "features", "names", "fingerprint") if kind == IMPRESSIONS else ("source",)
-    )
+    dropped = ("event_id", "ranked", "features", "names", "fingerprint", "context", "arrival")
+    dropped = dropped if kind == IMPRESSIONS else ("source", "arrival")
     return ds.dataset(home / kind), [name for name in SCHEMAS[kind].names if name not in dropped]
 
 

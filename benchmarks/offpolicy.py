@@ -4,7 +4,9 @@
 page holds the truth. Worlds `position`: people follow the position-based model, pages of eight items, 40 % of
 them in random order; estimators by logged propensities of each place, and by examination propensities that
 are known. Worlds `reading`: people read down and stop (dynamic Bayesian), pages of three items, estimators by
-propensities down the page. A person sees some four pages, and clicks more or less than others.
+propensities down the page. Worlds `places apart`: three places, each filled from three candidates of its own,
+and half of what an item earns is counted as the next one's: independent items must fail there. A person sees
+some four pages, and in the first two kinds clicks more or less than others.
 
 `let through`: share of logs in which the gate, fed with a doubly robust estimate, promotes a candidate that
 is truly worse than the policy that logged (at most by a tenth: one that is far worse fools nobody), and the
@@ -12,8 +14,9 @@ best there is. By labels: a candidate that is no better, nDCG differences of 200
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +26,7 @@ from training.gate import Evidence, Gain, Limits, Logged, decide
 from training.offpolicy.estimate import ROBUST, Estimate, Settings, estimates
 from training.offpolicy.slates import Meaning
 from training.offpolicy.testing import World
+from training.offpolicy.testing_factored import FactoredWorld
 from training.significance import interval
 from training.simulate.constants import POSITION_BIAS
 
@@ -58,16 +62,22 @@ CASES = (Case("position", 8, False, "place"), Case("reading", 3, True, "sequenti
 def run() -> Iterator[Row]:
     """Coverage of every estimator, then what the gate lets through."""
     for case in CASES:
-        held: dict[str, list[bool]] = defaultdict(list)
-        width: dict[str, list[float]] = defaultdict(list)
-        for seed in range(LOGS):
-            for each, truth in covered(case, seed):
-                held[each.name].append(each.value.low <= truth <= each.value.high)
-                width[each.name].append(each.value.high - each.value.low)
-        for name, found in held.items():
-            yield Row(case.name, f"cover, {name}", 100 * float(np.mean(found)), "%")
-            yield Row(case.name, f"width, {name}", float(np.median(width[name])), "clicks a page")
+        yield from coverage(case.name, partial(covered, case))
+    yield from coverage("places apart", apart)
     yield from gate_rows(LOGS)
+
+
+def coverage(case: str, logs: Callable[[int], Iterable[tuple[Estimate, float]]]) -> Iterator[Row]:
+    """How often the intervals of each estimator hold the truth, and how wide they are."""
+    held: dict[str, list[bool]] = defaultdict(list)
+    width: dict[str, list[float]] = defaultdict(list)
+    for seed in range(LOGS):
+        for each, truth in logs(seed):
+            held[each.name].append(each.value.low <= truth <= each.value.high)
+            width[each.name].append(each.value.high - each.value.low)
+    for name, found in held.items():
+        yield Row(case, f"cover, {name}", 100 * float(np.mean(found)), "%")
+        yield Row(case, f"width, {name}", float(np.median(width[name])), "clicks a page")
 
 
 def covered(case: Case, seed: int) -> Iterator[tuple[Estimate, float]]:
@@ -77,6 +87,16 @@ def covered(case: Case, seed: int) -> Iterator[tuple[Estimate, float]]:
     slates = world.log(PAGES, seed + 20_000, target, case.meaning)
     truth = world.value(target)
     for each in estimates(slates, case.curve, SETTINGS):
+        yield each, truth
+
+
+def apart(seed: int) -> Iterator[tuple[Estimate, float]]:
+    """The same of a world whose places are filled each from its own candidates, and whose credit strays."""
+    world = FactoredWorld.drawn(seed, queries=30)
+    noise = np.random.default_rng(seed + 10_000).normal(0, 0.2, world.attraction.shape)
+    target: Doubles = world.attraction + noise
+    truth = world.value(target)
+    for each in estimates(world.log(PAGES, seed + 20_000, target), None, SETTINGS):
         yield each, truth
 
 

@@ -12,7 +12,10 @@ in `training/simulate/constants.py`. Cases:
 - `pbm`: the position-based model.
 - `trust-bias`: what stands first is clicked also because it stands there (35 % of those who look, falling).
 - `mismatch`: users follow the user browsing model, where clicks hang on clicks; what is fitted knows nothing
-  of that.
+  of that. UBM is kin to the position-based model: looking hangs on rank and the last click.
+- `mismatch-dbn`: users read down and stop when satisfied (DBN, persistence .95). What stands below a good
+  document is then hardly seen, page after page the same: the case where `latent` is known to fail. The
+  DBN's own relevance as gains is beside it.
 
 `raw clicks`: click rates as gains. `sluice`: relevant or not by the rates of relevant and of other
 documents at every rank, found by EM from repeated clicks (`latent`); what clicks leave in doubt is left
@@ -36,6 +39,7 @@ from features.featureset import FeatureSet
 from training.candidates import judged
 from training.clicks import relevance
 from training.clicks.cells import Cells, gather
+from training.clicks.dbn import DynamicBayesian
 from training.clicks.impressions import NOTHING, Flags, joined
 from training.clicks.latent import LatentRelevance, fit_latent
 from training.clicks.pairs import Pairs
@@ -49,7 +53,7 @@ from training.metrics import NDCG, Conventions, Judge
 from training.publish import Task, prepare
 from training.simulate.constants import BROWSING, POSITION_BIAS, TRUST
 from training.simulate.log import Behaviour, Ranked, SimulatedLog, slotted
-from training.simulate.users import BrowsingUsers, PositionBasedUsers, TrustingUsers
+from training.simulate.users import BrowsingUsers, PositionBasedUsers, ReadingUsers, TrustingUsers
 from training.sources import open_collection
 from training.standing import Standing
 from training.trainers import Context
@@ -61,12 +65,15 @@ PAGES = 5_000_000
 ORDERS = 40
 SINGLE_PAGES = 20_000
 DEPTH = 10
+PERSISTENCE = 0.95
+READERS = "mismatch-dbn"
 TRAINING = LambdaMartTraining(trees=120, early_stopping=0)
 CONFIG = Path(__file__).parents[1] / "examples" / "msrd.toml"
 CASES = {
     "pbm": Behaviour(PositionBasedUsers(POSITION_BIAS)),
     "trust-bias": Behaviour(TrustingUsers(POSITION_BIAS, TRUST)),
     "mismatch": Behaviour(BrowsingUsers(BROWSING)),
+    READERS: Behaviour(ReadingUsers(PERSISTENCE)),
 }
 
 
@@ -117,6 +124,8 @@ def run() -> Iterator[Row]:
         found = list(rankers(world, log))
         if case == "pbm":
             found += alternatives(world, log, SimulatedLog(ranked.fixed, behaviour, PAGES, SEED))
+        if case == READERS:
+            found.append(("the DBN's own relevance as gains", by_readers(world, log)))
         for name, value in found:
             yield Row(case, f"nDCG@10, {name}", value, "", "all true labels", value / end)
             measure = "recovered" if name == "sluice" else f"recovered, {name}"
@@ -168,6 +177,7 @@ class Learnt:
     cells: Cells
     model: LatentRelevance
     rows: Rows
+    pairs: Pairs
 
     @classmethod
     def of(cls, world: World, log: SimulatedLog) -> "Learnt":
@@ -176,7 +186,7 @@ class Learnt:
         every = Pairs((owner << 32) + np.arange(len(owner)))
         cells = gather(log, every, DEPTH, ranks)
         rows = np.where(cells.by_pair(cells.shown) > 0, every.document, NOTHING)
-        return cls(cells, fit_latent(cells), rows)
+        return cls(cells, fit_latent(cells), rows, every)
 
     def ndcg(self, world: World) -> float:
         """Of Sluice's way: decided labels."""
@@ -190,6 +200,13 @@ def rankers(world: World, log: SimulatedLog) -> Iterator[tuple[str, float]]:
     rates = relevance.raw(learnt.cells).value
     yield "raw clicks", world.ndcg(graded(world.data, learnt.rows, rates), with_gains(TRAINING))
     yield "sluice", learnt.ndcg(world)
+
+
+def by_readers(world: World, log: SimulatedLog) -> float:
+    """nDCG@10 by the model that such a log's users follow, which `choose.ranked_models` would name."""
+    learnt = Learnt.of(world, log)
+    relevance = DynamicBayesian().fit(log, learnt.pairs).relevance
+    return world.ndcg(graded(world.data, learnt.rows, relevance), with_gains(TRAINING))
 
 
 def alternatives(world: World, log: SimulatedLog, fixed: SimulatedLog) -> Iterator[tuple[str, float]]:

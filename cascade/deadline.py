@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import inf
 from time import monotonic
 
+from features.fairness import ALONE, Share
+
 
 def waited_for() -> bool:
     """No caller has gone."""
@@ -17,13 +19,15 @@ class Deadline:
     """A moment on a monotonic clock, in seconds; and whether the caller has gone before.
 
     `aside()` is what a request enters while it waits for a model that others use too, so that whoever hands
-    out the machine can let another one compute meanwhile.
+    out the machine can let another one compute meanwhile. `share` says whose request it is, where tenants
+    wait for the same model.
     """
 
     at: float = inf
     now: Callable[[], float] = monotonic
     cancelled: Callable[[], bool] = waited_for
     aside: Callable[[], AbstractContextManager[object]] = nullcontext
+    share: Share = ALONE
 
     @classmethod
     def after(

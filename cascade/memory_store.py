@@ -1,12 +1,18 @@
 """A store in memory, for tests: bundles stay where they were written."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from cascade.audit import Entry, local_actor
+from cascade.changes import Changes, Untold
+from cascade.experiments.declared import Experiment
+from cascade.experiments.lifecycle import Experiments, begun, ended
 from cascade.manifest import open_bundle
 from cascade.names import check_name
-from cascade.promotion import Promotion, Record, back, forward
-from cascade.store import absent, age
+from cascade.promotion import Promotion, Record, approved, back, forward
+from cascade.store import absent, age, unknown_tenant
 from features.errors import NotReady
 
 Home = dict[str, Path]
@@ -18,6 +24,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._bundles: dict[str, dict[str, Home]] = {}
         self._promotions: dict[tuple[str, str], Promotion] = {}
+        self._experiments: dict[tuple[str, str], Experiments] = {}
+        self._entries: list[Entry] = []
 
     def tenants(self) -> tuple[str, ...]:
         """All tenants, sorted."""
@@ -26,7 +34,7 @@ class MemoryStore:
     def rankers(self, tenant: str) -> tuple[str, ...]:
         """A tenant's rankers, sorted."""
         if check_name(tenant, "tenant") not in self._bundles:
-            raise absent("tenant", tenant, self.tenants())
+            raise unknown_tenant(tenant)
         return tuple(sorted(self._bundles[tenant]))
 
     def versions(self, tenant: str, ranker: str) -> tuple[str, ...]:
@@ -50,11 +58,13 @@ class MemoryStore:
             raise absent("version", version, self.versions(tenant, ranker))
         return home[version]
 
-    def publish(self, tenant: str, ranker: str, bundle: Path) -> str:
+    def publish(self, tenant: str, ranker: str, bundle: Path, actor: str = "") -> str:
         """Remember where a bundle lies, and return its version."""
         check_name(tenant, "tenant")
         check_name(ranker, "ranker")
         version = open_bundle(bundle).version
+        if version not in self._bundles.get(tenant, {}).get(ranker, {}):
+            self._note("publish", tenant, ranker, actor, after=version)
         self._bundles.setdefault(tenant, {}).setdefault(ranker, {}).setdefault(version, bundle)
         return version
 
@@ -65,18 +75,68 @@ class MemoryStore:
         version: str,
         expected: str | None = None,
         record: Record | None = None,
+        actor: str = "",
     ) -> None:
         """Let a version serve; `expected` is the version it should replace ("" = none), None = any."""
         self.path(tenant, ranker, version)
         before = self.promotion(tenant, ranker)
-        self._promotions[tenant, ranker] = forward(before, version, expected, record)
+        after = self._promotions[tenant, ranker] = forward(before, version, expected, record)
+        if after != before:
+            how = {"forced": record.forced, "reason": record.reason} if record else {}
+            known = {"before": before.version, "after": after.version}
+            self._note("promote", tenant, ranker, actor, **known, **how)
 
-    def rollback(self, tenant: str, ranker: str, expected: str | None = None) -> str:
+    def rollback(self, tenant: str, ranker: str, expected: str | None = None, actor: str = "") -> str:
         """Let the version before serve again, and return it."""
-        after = back(self.promotion(tenant, ranker), expected)
+        before = self.promotion(tenant, ranker)
+        after = back(before, expected)
         self.path(tenant, ranker, after.version)
+        self._note("rollback", tenant, ranker, actor, before=before.version, after=after.version)
         self._promotions[tenant, ranker] = after
         return after.version
+
+    def approve(self, tenant: str, ranker: str, record: Record, actor: str = "") -> None:
+        """Keep that the gate agrees with a version in the place of the one that serves now."""
+        self.path(tenant, ranker, record.version)
+        before = self.promotion(tenant, ranker)
+        self._promotions[tenant, ranker] = approved(before, record)
+        self._note("approve", tenant, ranker, actor, before=before.version, after=record.version)
+
+    def audit(self, tenant: str) -> tuple[Entry, ...]:
+        """Who published, promoted and rolled back a tenant's rankers, and when; oldest first."""
+        self.rankers(tenant)
+        return tuple(entry for entry in self._entries if entry.tenant == tenant)
+
+    def _note(self, action: str, tenant: str, ranker: str, actor: str, **what: Any) -> None:
+        entry = Entry(
+            time=datetime.now(UTC),
+            actor=actor or local_actor(),
+            action=action,
+            tenant=tenant,
+            ranker=ranker,
+            **what,
+        )
+        self._entries.append(entry)
+
+    def changes(self) -> Changes:
+        """Everything has to be looked at."""
+        return Untold()
+
+    def experiments(self, tenant: str, ranker: str) -> Experiments:
+        """The ranker's experiments."""
+        self._home(tenant, ranker)
+        return self._experiments.get((tenant, ranker), Experiments())
+
+    def start_experiment(self, tenant: str, ranker: str, experiment: Experiment) -> None:
+        """Let an experiment run."""
+        promoted, versions = self.promotion(tenant, ranker).version, self.versions(tenant, ranker)
+        before = self.experiments(tenant, ranker)
+        self._experiments[tenant, ranker] = begun(before, experiment, promoted, versions)
+
+    def stop_experiment(self, tenant: str, ranker: str, time: str) -> Experiment:
+        """End the experiment that runs, and return it."""
+        after = self._experiments[tenant, ranker] = ended(self.experiments(tenant, ranker), time)
+        return after.find()
 
     def _home(self, tenant: str, ranker: str) -> Mapping[str, Path]:
         known = self.rankers(tenant)

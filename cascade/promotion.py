@@ -13,12 +13,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         time: ISO 8601, UTC.
+        against: the version that it was compared with and took the place of; "" = none.
         forced: against the gate; `refusals` are its reasons, `reason` is the person's.
         grounds: what the gate went by, where it agreed.
     """
 
     version: str
     time: str
+    against: str = ""
     forced: bool = False
     reason: str = ""
     refusals: tuple[str, ...] = ()
@@ -28,7 +30,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The version that serves ("" = none yet), and those that did before, oldest first.
 
-    `records` tells of promotions that the gate was asked for, oldest first; a rollback takes none away.
+    `records` tells of versions that the gate was asked about, oldest first; a rollback takes none away.
     """
 
     version: str = ""
@@ -61,6 +63,23 @@ def back(before: Promotion, expected: str | None) -> Promotion:
     if not before.history:
         raise NotReady(f"no version served before {before.version or 'this'}; promote one")
     return Promotion(before.history[-1], before.history[:-1], before.records)
+
+
+def approved(before: Promotion, record: Record) -> Promotion:
+    """What serves stays, and it is kept that another version may take its place.
+
+    Raises:
+        Conflict: if another one than `record.against` serves.
+    """
+    check(before, record.against)
+    return Promotion(before.version, before.history, (*before.records, record)[-REMEMBERED:])
+
+
+def passed(before: Promotion, version: str) -> bool:
+    """Whether the gate has agreed with a version in the place of the one that serves."""
+    return any(
+        (one.version, one.against, one.forced) == (version, before.version, False) for one in before.records
+    )
 
 
 def check(before: Promotion, expected: str | None) -> None:

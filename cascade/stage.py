@@ -21,6 +21,8 @@ from features.matrix import FeatureMatrix
 SCORE = "stage."
 """Prefix of the matrix column that holds an earlier stage's score: `stage.<name>`."""
 
+CHARACTERS_OF_A_TOKEN = 4.5
+"""Of English text, about."""
 
 Span = tuple[int, int]
 """Of a text that a stage read: the first token, and the one behind the last."""
@@ -132,6 +134,13 @@ class StageSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def columns(self, features: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002 (some kinds read none)
         """The matrix columns it will read of those there are, known before anything is loaded."""
         return ()
+
+    def tokens(self, characters: float) -> float:  # noqa: ARG002 (most kinds read none)
+        """Tokens that a model reads of a candidate with so many characters of text, about: what it will cost.
+
+        `characters` is 0 where the text is not known beforehand.
+        """
+        return 0.0
 
     def load(self, directory: Path, features: tuple[str, ...]) -> Stage:
         """The stage from the files that training wrote to `directory`.

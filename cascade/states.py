@@ -3,13 +3,30 @@
 import io
 import zipfile
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cascade.files import write_durably
+from cascade.sharing import Shared
 from features.errors import Corrupt
 from features.feature import State
 from features.featureset import FeatureSet
+
+
+class Arrays(dict[str, NDArray[Any]]):
+    """A state that several rankers may hold.
+
+    Its arrays are left writable, though nobody may: read-only ones are another type to compiled kernels.
+    """
+
+
+STATES: Shared[Arrays] = Shared()
+"""The process's states. A corpus's frequencies are megabytes, and tenants that borrow have their base's."""
+
+READING = Lock()
 
 
 def save_states(directory: Path, features: FeatureSet) -> None:
@@ -44,9 +61,15 @@ def pack(state: State) -> bytes:
 
 
 def unpack(path: Path) -> State:
-    """The arrays of an .npz file."""
+    """The arrays of an .npz file, shared with whoever has the same file open."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+        return STATES.of(path.read_bytes(), read_arrays)
     except (ValueError, OSError, zipfile.BadZipFile) as error:
         raise Corrupt(f"features/{path.name} holds no plain arrays: {error}") from None
+
+
+def read_arrays(content: bytes) -> Arrays:
+    """The arrays of an .npz file's bytes; one at a time, as numpy parses headers with `ast`, which fails now
+    and then where several threads do it at once (CPython 3.11)."""
+    with READING, np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        return Arrays((name, archive[name]) for name in archive.files)

@@ -2,8 +2,11 @@
 
     <root>/<tenant>/<ranker>/versions/<version>/    a bundle, complete from the moment it is there
     <root>/<tenant>/<ranker>/promoted.json          the version that serves, and those before it
+    <root>/<tenant>/<ranker>/experiments.json       the experiment that runs, and those before it
     <root>/<tenant>/<ranker>/.staging/              bundles on their way in
     <root>/<tenant>/<ranker>/.lock                  taken by writers, never by readers
+    <root>/<tenant>/audit.jsonl                     who published, promoted and rolled back (`audit.py`)
+    <root>/<tenant>/tenant.json                     what is declared of the tenant (`tenants.py`)
 
 Publishing copies into a staging folder, verifies, flushes to the disk and renames; promoting replaces one
 file. A process that dies at any point leaves the old state or the new one, and perhaps a staging folder,
@@ -11,14 +14,21 @@ which the next publish sweeps away unless a living process holds it.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 from uuid import uuid4
 
 import msgspec
 
+from cascade.audit import AUDIT, Entry, append, local_actor, read_audit
+from cascade.changes import Changes, DirectoryChanges, announce
+from cascade.experiments.declared import Experiment
+from cascade.experiments.file import read_experiments, write_experiments
+from cascade.experiments.lifecycle import Experiments, begun, ended
 from cascade.files import (
     held,
     is_held,
@@ -31,7 +41,7 @@ from cascade.files import (
 )
 from cascade.manifest import open_bundle, read_manifest
 from cascade.names import check_name, is_name
-from cascade.promotion import Promotion, Record, back, forward
+from cascade.promotion import Promotion, Record, approved, back, forward
 from features.errors import Corrupt, NotFound, NotReady, SluiceError, Unavailable
 
 PROMOTED = "promoted.json"
@@ -44,7 +54,7 @@ class Store(Protocol):
     """What serves whom. Names are checked before anything is looked up, so none can lead out of the store.
 
     Every method raises InvalidInput for a malformed name, and those that read raise NotFound for a tenant, a
-    ranker or a version that is not there, naming those that are.
+    ranker or a version that is not there, naming those that are; other tenants are never named.
     """
 
     def tenants(self) -> tuple[str, ...]:
@@ -71,8 +81,10 @@ class Store(Protocol):
         """
         ...
 
-    def publish(self, tenant: str, ranker: str, bundle: Path) -> str:
+    def publish(self, tenant: str, ranker: str, bundle: Path, actor: str = "") -> str:
         """Copy a bundle in and return its version; a version that is there already stays as it is.
+
+        `actor` is for the audit log, here and below; "" = who runs this process.
 
         Raises:
             Corrupt: if a file of the bundle is not the one that was written.
@@ -86,6 +98,7 @@ class Store(Protocol):
         version: str,
         expected: str | None = None,
         record: Record | None = None,
+        actor: str = "",
     ) -> None:
         """Let a version serve. `expected` is the version it should replace ("" = none); None = any.
 
@@ -96,7 +109,7 @@ class Store(Protocol):
         """
         ...
 
-    def rollback(self, tenant: str, ranker: str, expected: str | None = None) -> str:
+    def rollback(self, tenant: str, ranker: str, expected: str | None = None, actor: str = "") -> str:
         """Let the version before serve again, and return it.
 
         Raises:
@@ -105,14 +118,46 @@ class Store(Protocol):
         """
         ...
 
+    def approve(self, tenant: str, ranker: str, record: Record, actor: str = "") -> None:
+        """Keep that the gate agrees with a version in the place of the one that serves now.
+
+        Raises:
+            Conflict: if another one than `record.against` serves.
+        """
+        ...
+
+    def audit(self, tenant: str) -> tuple[Entry, ...]:
+        """Who published, approved, promoted and rolled back a tenant's rankers, and when; oldest first."""
+        ...
+
+    def changes(self) -> Changes:
+        """What is promoted from now on, for one reader (see `changes.py`)."""
+        ...
+
+    def experiments(self, tenant: str, ranker: str) -> Experiments:
+        """The ranker's experiments."""
+        ...
+
+    def start_experiment(self, tenant: str, ranker: str, experiment: Experiment) -> None:
+        """Let an experiment run (see `lifecycle.begun` for what it raises)."""
+        ...
+
+    def stop_experiment(self, tenant: str, ranker: str, time: str) -> Experiment:
+        """End the experiment that runs, and return it.
+
+        Raises:
+            NotReady: if none runs.
+        """
+        ...
+
 
 class DirectoryStore:
     """A store in a directory, shared by any number of processes."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         if root.exists() and not root.is_dir():
             raise Unavailable(f"the store {root} is no directory")
-        self.root = root
+        self.root, self._now = root, now
 
     def tenants(self) -> tuple[str, ...]:
         """All tenants, sorted."""
@@ -122,7 +167,7 @@ class DirectoryStore:
         """A tenant's rankers, sorted."""
         home = self.root / check_name(tenant, "tenant")
         if not home.is_dir():
-            raise absent("tenant", tenant, self.tenants())
+            raise unknown_tenant(tenant)
         return folders(home)
 
     def versions(self, tenant: str, ranker: str) -> tuple[str, ...]:
@@ -145,7 +190,7 @@ class DirectoryStore:
             raise absent("version", version, self.versions(tenant, ranker))
         return found
 
-    def publish(self, tenant: str, ranker: str, bundle: Path) -> str:
+    def publish(self, tenant: str, ranker: str, bundle: Path, actor: str = "") -> str:
         """Copy a bundle in and return its version; one that is there in good order stays as it is."""
         home = self.root / check_name(tenant, "tenant") / check_name(ranker, "ranker")
         version = open_bundle(bundle).version
@@ -157,6 +202,8 @@ class DirectoryStore:
                 raise Corrupt("the bundle changed while it was copied", path=str(bundle))
             sync_tree(staged)
             with locked(home / LOCK):
+                if not (home / VERSIONS / version).exists():
+                    self._note("publish", tenant, ranker, actor, after=version)
                 put_in_place(staged, home / VERSIONS / version)
         return version
 
@@ -167,23 +214,96 @@ class DirectoryStore:
         version: str,
         expected: str | None = None,
         record: Record | None = None,
+        actor: str = "",
     ) -> None:
         """Let a version serve; `expected` is the version it should replace ("" = none), None = any."""
         self.path(tenant, ranker, version)
-        home = self._home(tenant, ranker)
-        with locked(home / LOCK):
-            before = read_promotion(home / PROMOTED)
-            write_promotion(home / PROMOTED, before, forward(before, version, expected, record))
+        how = {"forced": record.forced, "reason": record.reason} if record else {}
+        self._change(
+            "promote", tenant, ranker, actor, lambda before: forward(before, version, expected, record), how
+        )
 
-    def rollback(self, tenant: str, ranker: str, expected: str | None = None) -> str:
+    def rollback(self, tenant: str, ranker: str, expected: str | None = None, actor: str = "") -> str:
         """Let the version before serve again, and return it."""
+        return self._change("rollback", tenant, ranker, actor, lambda before: back(before, expected)).version
+
+    def approve(self, tenant: str, ranker: str, record: Record, actor: str = "") -> None:
+        """Keep that the gate agrees with a version in the place of the one that serves now."""
+        self.path(tenant, ranker, record.version)
+        self._change(
+            "approve",
+            tenant,
+            ranker,
+            actor,
+            lambda before: approved(before, record),
+            {"after": record.version},
+        )
+
+    def audit(self, tenant: str) -> tuple[Entry, ...]:
+        """Who published, approved, promoted and rolled back a tenant's rankers, and when; oldest first."""
+        self.rankers(tenant)
+        return read_audit(self.root / tenant / AUDIT)
+
+    def _change(
+        self,
+        action: str,
+        tenant: str,
+        ranker: str,
+        actor: str,
+        edit: Callable[[Promotion], Promotion],
+        how: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Promotion:
         home = self._home(tenant, ranker)
         with locked(home / LOCK):
             before = read_promotion(home / PROMOTED)
-            after = back(before, expected)
-            self.path(tenant, ranker, after.version)
+            after = edit(before)
+            if after.version:
+                self.path(tenant, ranker, after.version)
+            if after != before:
+                changed = {"before": before.version, "after": after.version}
+                self._note(action, tenant, ranker, actor, **{**changed, **how})
             write_promotion(home / PROMOTED, before, after)
-        return after.version
+        if after.version != before.version:
+            announce(self.root, tenant, ranker)
+        return after
+
+    def changes(self) -> Changes:
+        """What is promoted from now on, for one reader."""
+        return DirectoryChanges(self.root, PROMOTED)
+
+    def _note(self, action: str, tenant: str, ranker: str, actor: str, **what: Any) -> None:
+        entry = Entry(
+            time=self._now(),
+            actor=actor or local_actor(),
+            action=action,
+            tenant=tenant,
+            ranker=ranker,
+            **what,
+        )
+        append(self.root / tenant / AUDIT, entry)
+
+    def experiments(self, tenant: str, ranker: str) -> Experiments:
+        """The ranker's experiments."""
+        return read_experiments(self._home(tenant, ranker))
+
+    def start_experiment(self, tenant: str, ranker: str, experiment: Experiment) -> None:
+        """Let an experiment run."""
+        home = self._home(tenant, ranker)
+        with locked(home / LOCK):
+            promoted = read_promotion(home / PROMOTED).version
+            versions = self.versions(tenant, ranker)
+            after = begun(read_experiments(home), experiment, promoted, versions)
+            self._note("experiment-start", tenant, ranker, "", after=f"{experiment.kind} {experiment.name}")
+            write_experiments(home, after)
+
+    def stop_experiment(self, tenant: str, ranker: str, time: str) -> Experiment:
+        """End the experiment that runs, and return it."""
+        home = self._home(tenant, ranker)
+        with locked(home / LOCK):
+            after = ended(read_experiments(home), time)
+            self._note("experiment-stop", tenant, ranker, "", before=after.find().name)
+            write_experiments(home, after)
+        return after.find()
 
     def _home(self, tenant: str, ranker: str) -> Path:
         known = self.rankers(tenant)
@@ -202,6 +322,11 @@ def folders(directory: Path) -> tuple[str, ...]:
 def absent(what: str, name: str, known: tuple[str, ...]) -> NotFound:
     """The error for a name that is not there."""
     return NotFound(f"no {what} {name!r}; there are {', '.join(known) or 'none'}", path=what)
+
+
+def unknown_tenant(name: str) -> NotFound:
+    """The error for a tenant that is not there. Whoever asks need not know the others."""
+    return NotFound(f"no tenant {name!r}", path="tenant")
 
 
 def age(directory: Path) -> float:
@@ -262,7 +387,8 @@ def read_promotion(path: Path) -> Promotion:
     except FileNotFoundError:
         return Promotion()
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Corrupt(f"{error}; promote a version again after removing the file", path=str(path)) from None
+        where = "/".join(path.parts[-3:])  # tenant, ranker and file: callers need not know where the store is
+        raise Corrupt(f"{error}; promote a version again after removing the file", path=where) from None
 
 
 def write_promotion(path: Path, before: Promotion, after: Promotion) -> None:

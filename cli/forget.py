@@ -21,22 +21,48 @@ def command(
     store: Annotated[
         Path | None, typer.Option(help="Store to look through for models of that time.", metavar="DIR")
     ] = None,
+    profiles: Annotated[
+        str,
+        typer.Option(
+            help="Directory of the profiles, or the URL of a Redis. [LOG-profiles]", metavar="DIR|URL"
+        ),
+    ] = "",
     json: Json = False,
 ) -> None:
-    """Remove a person's impressions and interactions from the log, and list the models trained with them."""
+    """Remove a person from the log and the profiles, and list the models trained with their events."""
     from cascade.eventlog.forget import forget
     from cascade.eventlog.layout import home_of
+    from cascade.profiles.forget import traces_of
     from cli.log import names
 
     names(log, tenant)
+    traces = traces_of(home_of(log, tenant), user)
     gone = forget(home_of(log, tenant), user)
+    erased = from_profiles(log, tenant, traces, profiles)
     models = list(trained_with(store, tenant, gone)) if store and gone.last_us else []
     if json:
         import msgspec
 
-        typer.echo(msgspec.json.format(msgspec.json.encode({"removed": gone, "models": models}), indent=2))
+        told = {"removed": gone, "profiles": erased, "models": models}
+        typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
         return
     show(gone, models)
+    if erased:
+        typer.echo(f"removed {erased} entries of profiles")
+
+
+def from_profiles(log: Path, tenant: str, traces: list[bytes], where: str) -> int:
+    """Entries that were removed; 0 where no profiles are kept."""
+    from cascade.profiles.forget import forget_traces
+    from cascade.profiles.opening import beside, open_profiles
+
+    if not where and not beside(log).is_dir():
+        return 0
+    store = open_profiles(where or str(beside(log)))
+    try:
+        return forget_traces(store, tenant, traces)
+    finally:
+        store.close()
 
 
 def trained_with(store: Path, tenant: str, gone: "Forgotten") -> "Iterator[dict[str, Any]]":

@@ -8,21 +8,28 @@ from cli import (
     check,
     demo,
     distil_static,
+    documents,
     encode,
     evaluate,
+    experiment,
     forget,
     import_,
     listing,
     log,
     models,
+    profiles,
     promote,
     publish,
     rank,
     retrieve,
     rollback,
     serve,
+    status,
     teach,
+    tenants,
     train,
+    train_base,
+    train_tenants,
 )
 from cli.console import err
 from features.errors import SluiceError
@@ -35,7 +42,8 @@ In the order of use:
 
   sluice check      read a cascade.toml, print its plan, or say in one sentence what is wrong
 
-  sluice train      fit every stage from judgments, publish a bundle
+  sluice train      fit every stage from judgments, publish a bundle (`train-base`: one that tenants can
+                    borrow from; `train-tenants`: a ranker for each of many tenants, borrowed from it)
 
   sluice teach      write down what a ranker or cross-encoder thinks of pairs, for a smaller one to learn
 
@@ -51,13 +59,23 @@ In the order of use:
 
   sluice serve      answer Rank calls over gRPC
 
+  sluice tenants    who uses the service: quotas, credentials, audit log
+
+  sluice documents  keep a tenant's documents in the service, so that requests send ids alone
+
   sluice rank       ask a server
+
+  sluice status     what serves, what people do with it, and what each stage earns
+
+  sluice experiment compare versions on live traffic: canary, interleaving, shadow
 
   sluice import     bring existing logs of clicks in (metarank, UBI, JSON lines, Parquet)
 
   sluice log        look after the event log: compact, stats
 
-  sluice forget     remove a person from the log, and list the models that learned from them
+  sluice profiles   what is remembered of people for personal features: show, rebuild
+
+  sluice forget     remove a person from the log and the profiles, and list the models that learned from them
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -65,6 +83,8 @@ COMMANDS = {
     "demo": demo,
     "check": check,
     "train": train,
+    "train-base": train_base,
+    "train-tenants": train_tenants,
     "teach": teach,
     "encode": encode,
     "retrieve": retrieve,
@@ -74,6 +94,7 @@ COMMANDS = {
     "rollback": rollback,
     "list": listing,
     "serve": serve,
+    "status": status,
     "rank": rank,
     "import": import_,
     "forget": forget,
@@ -81,8 +102,12 @@ COMMANDS = {
 for name, module in COMMANDS.items():
     app.command(name)(module.command)
 models.app.command("distil-static")(distil_static.command)
+app.add_typer(documents.app, name="documents")
 app.add_typer(models.app, name="models")
 app.add_typer(log.app, name="log")
+app.add_typer(profiles.app, name="profiles")
+app.add_typer(experiment.app, name="experiment")
+app.add_typer(tenants.app, name="tenants")
 
 
 def main() -> None:

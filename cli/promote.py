@@ -31,11 +31,16 @@ def command(
     evaluation: Annotated[
         list[Path] | None,
         typer.Option(
-            help="What `sluice evaluate --json` wrote; one on labels, one on a log.", metavar="FILE"
+            help="From `sluice evaluate --json`, on labels and on a log, and `experiment status --json`.",
+            metavar="FILE",
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Against the gate too; it is recorded.")] = False,
     reason: Annotated[str, typer.Option(help="Why it is forced, for the record.")] = "",
+    approve: Annotated[
+        bool,
+        typer.Option("--approve", help="Only keep that the gate agrees: then `Rankers.Promote` may."),
+    ] = False,
 ) -> None:
     """Let a published version serve, if the gate agrees, and print it.
 
@@ -54,18 +59,22 @@ def command(
         typer.echo(version)
         return
     decision = ask(shelf, tenant, ranker, version, before.version, evaluation or [])
-    tell(decision, force)
-    if not decision.passed and not force:
+    tell(decision, force and not approve)
+    if not decision.passed and (approve or not force):
         raise typer.Exit(1)
     record = Record(
         version=version,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
+        against=before.version,
         forced=not decision.passed,
         reason=reason,
         refusals=decision.reasons,
         grounds=decision.notes if decision.passed else (),
     )
-    shelf.promote(tenant, ranker, version, before.version, record)
+    if approve:
+        shelf.approve(tenant, ranker, record)
+    else:
+        shelf.promote(tenant, ranker, version, before.version, record)
     typer.echo(version)
 
 

@@ -40,10 +40,16 @@ def command(
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Feature values and contributions.")] = False,
     timeout_ms: Annotated[int, typer.Option(help="Of the whole call.", min=1)] = 5_000,
+    token: Annotated[
+        str, typer.Option(help="Bearer token.", envvar="SLUICE_TOKEN", show_envvar=True, metavar="TOKEN")
+    ] = "",
+    tls_roots: Annotated[
+        Path | None, typer.Option(help="Speak TLS; PEM of whom to trust.", metavar="FILE")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Rank the candidates of a file, and show what placed each of them and what every stage did."""
-    from sluice import Client, InvalidCandidates, RankError
+    from sluice import Client, InvalidCandidates, RankError, Tls
 
     rows = read_candidates(candidates)[:first]
     options: dict[str, Any] = {
@@ -52,7 +58,8 @@ def command(
         "explain": "features" if explain else "stages",
     }
     try:
-        with Client(target, tenant, timeout_s=timeout_ms / 1e3) as client:
+        tls = Tls(tls_roots.read_bytes()) if tls_roots else None
+        with Client(target, tenant, token=token, tls=tls, timeout_s=timeout_ms / 1e3) as client:
             answer = client.rank(query, rows, ignore_unknown_columns=True, **options)
     except InvalidCandidates as error:
         raise InvalidInput(str(error), path=str(candidates)) from None

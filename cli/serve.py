@@ -1,7 +1,6 @@
 """`sluice serve`: answer Rank calls over gRPC."""
 
 import gc
-import ipaddress
 import signal
 import threading
 from pathlib import Path
@@ -11,9 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from serving.settings import Settings
-
-WARNING = """{host} can be reached from other machines, and this server asks nobody for credentials:
-whoever reaches the port can rank with every tenant's models. Put it behind something that does."""
 
 
 def command(
@@ -30,6 +26,9 @@ def command(
     workers: Annotated[
         int | None, typer.Option(help="Requests that compute at the same time; 0 = one a core.")
     ] = None,
+    insecure: Annotated[
+        bool | None, typer.Option("--insecure", help="Let other machines in without credentials.")
+    ] = None,
 ) -> None:
     """Serve the promoted rankers of a store until SIGTERM or Ctrl-C, then finish what is in flight."""
     from serving.observe import configure_logs
@@ -42,6 +41,7 @@ def command(
         "port": port,
         "metrics_port": metrics_port,
         "workers": workers,
+        "insecure": insecure,
     }
     loaded = load_settings(settings, flags)
     configure_logs()
@@ -51,12 +51,11 @@ def command(
 def serve(settings: "Settings") -> None:
     """Run a server until a signal ends it."""
     from cascade.store import DirectoryStore
-    from cli.console import err
+    from features.transformer.session import SESSIONS, SessionSettings
     from serving.server import Server
 
+    SESSIONS.settings = SessionSettings(threads=settings.inference_threads)
     server = Server(settings, DirectoryStore(existing(settings.store)))
-    if not is_loopback(settings.host):
-        err.print(WARNING.format(host=settings.host), style="bold red", highlight=False, soft_wrap=True)
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
@@ -95,11 +94,3 @@ def existing(store: str) -> Path:
     if not Path(store).is_dir():
         raise NotFound(f"no directory {store}; `sluice train` makes one", path="--store")
     return Path(store)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a host."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,4 +1,4 @@
-"""`sluice train`: fit every stage of a cascade from judgments, and publish the bundle."""
+"""`sluice train`: fit every stage of a cascade, from judgments or from an event log, and publish the bundle."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,8 +14,14 @@ from cascade.config import parse_config
 from cascade.files import read_text
 from cascade.names import check_name
 from cascade.store import DirectoryStore
+from cli.borrow import Then, borrow
 from cli.console import err, out, track
+from cli.train_log import train_log
+from features.errors import InvalidInput
+from training.behaviour import LoggedBehaviour
 from training.fit import FittedStage
+from training.from_log.settings import read_learning
+from training.from_log.task import LogTask
 from training.progress import quiet
 from training.publish import Target, Task, Trained, train_and_publish
 from training.sources import open_collection
@@ -24,10 +30,38 @@ from training.tuning.launch import leads
 
 
 def command(
-    collection: Annotated[Path, typer.Option(help="Folder with corpus, queries and qrels, or a LETOR file.")],
     config: Annotated[Path, typer.Option(help="The cascade.toml to fit.")],
     store: Annotated[Path, typer.Option(help="Folder that bundles are published to.")],
     tenant: Annotated[str, typer.Option(help="Whose ranker.")],
+    collection: Annotated[
+        Path | None, typer.Option(help="Folder with corpus, queries and qrels, or a LETOR file.")
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory of an event log to learn from; with --collection, for behaviour features.",
+            metavar="DIR",
+        ),
+    ] = None,
+    since: Annotated[
+        str,
+        typer.Option(
+            help="With --log: pages from this date, time or span (7d, 24h) on, or `last`.", metavar="WHEN"
+        ),
+    ] = "",
+    until: Annotated[
+        str, typer.Option(help="With --log: pages and interactions before this. [now]", metavar="WHEN")
+    ] = "",
+    behaviour: Annotated[
+        Path | None, typer.Option(help="With --log: TOML of how behaviour becomes labels.", metavar="FILE")
+    ] = None,
+    unbiased: Annotated[
+        str | None, typer.Option(help="With --log: ips, position, joint, pooled or none.", metavar="KIND")
+    ] = None,
+    go_on: Annotated[
+        bool,
+        typer.Option("--continue", help="With --log: grow the promoted boosters on, if that is better."),
+    ] = False,
     queries: Annotated[str, typer.Option(help="NAME in queries.NAME.jsonl; the unnamed without it.")] = "",
     ranker: Annotated[str, typer.Option(help="The ranker's name within the tenant.")] = "default",
     promote: Annotated[bool, typer.Option("--promote", help="Let the new version serve at once.")] = False,
@@ -39,19 +73,38 @@ def command(
     figures: Annotated[
         bool, typer.Option(help="Judge the last stage on held-out queries (a fit more).")
     ] = True,
+    base: Annotated[
+        str, typer.Option(help="Borrow from TENANT[/RANKER[@VERSION]] as far as that serves.", metavar="NAME")
+    ] = "",
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
-    """Fit every stage of a cascade from judgments, and publish the bundle.
+    """Fit every stage of a cascade from judgments, or from an event log, and publish the bundle.
 
-    Later stages learn from what earlier ones let through, out of fold. Figures are over held-out queries.
-    With --work a training that was killed goes on where it was. Under `accelerate launch` several processes
-    share the steps of a fine-tuning.
+    With --log, stages that read numbers learn from what people did with what they were shown, by the
+    features that were logged; others are kept as the promoted bundle has them. `--since last` goes on where
+    the promoted bundle's data ended. Nothing is promoted unless asked for: `sluice promote` asks the gate.
+
+    With --collection, later stages learn from what earlier ones let through, out of fold. Figures are over
+    held-out queries. With --work a training that was killed goes on where it was. Under `accelerate launch`
+    several processes share the steps of a fine-tuning. With --base the tenant gets what its held-out queries
+    choose: the base as it is, the base plus residual trees of its own, or a ranker of its own.
     """
     check_name(tenant, "--tenant")
     check_name(ranker, "--ranker")
-    task = Task(parse_config(read_text(config)), open_collection(collection, queries), candidates)
     target = Target(DirectoryStore(store), tenant, ranker)
+    if log is not None and collection is None and not base:
+        learning = read_learning(behaviour, unbiased)
+        asked = LogTask(parse_config(read_text(config)), log, since, until, learning, go_on)
+        train_log(asked, target, Context(seed, track), Then(promote, json))
+        return
+    if collection is None:
+        raise InvalidInput("give --collection DIR (with --base or --log, or without), or --log DIR")
+    known = LoggedBehaviour.of(log, tenant) if log else None
+    task = Task(parse_config(read_text(config)), open_collection(collection, queries), candidates, known)
     context = Context(seed, track if leads() else quiet, work=work, figures=figures)
+    if base:
+        borrow(task, target, base, context, Then(promote, json))
+        return
     version, trained = train_and_publish(task, target, context, datetime.now(UTC))
     if not leads():
         return

@@ -13,6 +13,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from features import columns
 from features.batch import CandidateBatch, Query
+from features.behaviour import COSINE, Statistic
 from features.columns import Column
 from features.encoder import save_encoder
 
@@ -43,6 +44,12 @@ def tiny_encoder(path: Path, pieces: Sequence[str], dimension: int = 16, seed: i
 WORDS = ("sea", "ship", "Moon", "red", "ships", "crime", "drama", "the")
 GENRES = ("Drama", "Crime", "red sea")
 NAN = float("nan")
+COUNTED = tuple(
+    Statistic(scope, signal, "long", field).column
+    for scope, field in (("tenant", ""), ("item", ""), ("user", ""), ("user_field", "genres"))
+    for signal in ("click", "impression")
+)
+"""Columns of behaviour that a random batch has, beside a cosine with its vectors."""
 
 
 class Draw:
@@ -93,8 +100,9 @@ def random_batch(sizes: Sequence[int], seed: int, complete: bool) -> CandidateBa
     """Candidates of several queries, `sizes` of them each, with a column of every kind.
 
     Texts `title` and `body`, keywords `genres`, numbers `price`, `retrieval_score`, `feature.a` and
-    `feature.b`, timestamps `released`, and vectors `embedding` of four; queries have the values `now` and
-    `genre` and a vector `embedding`. Unless `complete`, a third of everything is missing, empty or odd.
+    `feature.b`, counts of behaviour, timestamps `released`, and vectors `embedding` of four; queries have
+    the values `now` and `genre` and a vector `embedding`. Unless `complete`, a third of everything is
+    missing, empty or odd.
     """
     draw, n = Draw(seed, complete), sum(sizes)
     made: dict[str, Column] = {}
@@ -104,6 +112,8 @@ def random_batch(sizes: Sequence[int], seed: int, complete: bool) -> CandidateBa
     for name in ("price", "retrieval_score", "feature.a", "feature.b"):
         made[name] = columns.number(draw.rows(n, draw.number, NAN))
     made["released"] = columns.timestamp(draw.rows(n, draw.time, NAN))
+    for name in (*COUNTED, Statistic("user_vector", COSINE, "long", "embedding").column):
+        made[name] = columns.number(draw.rows(n, draw.number, NAN))
     rows = draw.rows(n, draw.vector, [NAN] * 4, [0.0] * 4)
     made["embedding"] = columns.vector(np.array(rows, np.float32).reshape(n, 4))
     asked = tuple(draw.query() for _ in sizes)

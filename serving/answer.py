@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from cascade.explain import Explanation
 from cascade.ranking import Ranking, StageReport
 from cascade.request import RankRequest
+from features.behaviour import PREFIX, statistic_of
 from serving.status import Refusal
 from sluice.v1 import ranking_pb2 as pb
 
@@ -22,6 +23,8 @@ def to_response(
                 result.outcome = ranking.outcomes[result.index]
     for result, explanation in zip(response.results, explanations, strict=False):
         result.explanation.CopyFrom(to_explanation(explanation))
+    if explanations:
+        add_evidence(response, request)
     return response
 
 
@@ -34,6 +37,21 @@ def add_results(response: pb.RankResponse, ranking: Ranking, request: RankReques
         result.id, result.index, result.placed_by = ids[row], row, by
         if not math.isnan(score):
             result.score = score
+
+
+def add_evidence(response: pb.RankResponse, request: RankRequest) -> None:
+    """What was known of behaviour for or against each result."""
+    columns = request.batch.columns
+    known = [
+        (name.removeprefix(PREFIX), columns[name].values)
+        for name in columns
+        if (found := statistic_of(name)) and found.scope != "tenant"
+    ]
+    for result in response.results:
+        for name, values in known:
+            value = float(values[result.index])
+            if value and not math.isnan(value):
+                result.explanation.evidence.add(name=name, value=value)
 
 
 def to_report(report: StageReport) -> pb.StageReport:

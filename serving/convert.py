@@ -3,7 +3,7 @@
 Every check names the field by its path in the request, and is made before any work is done.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
@@ -12,6 +12,7 @@ from typing import cast
 from cascade.deadline import Deadline
 from cascade.request import RankRequest
 from features.batch import Query, Value, single
+from features.behaviour import PREFIX as BEHAVIOUR
 from features.columns import Column, Input, Kind, read_as
 from features.errors import InvalidInput
 from serving.columns import Named, check_length, check_lengths, read_columns, read_query_vector
@@ -24,6 +25,17 @@ NOW = "now"
 Reads = Mapping[str, frozenset[Kind]]
 """Column name → the kinds that the ranker reads it as."""
 
+Joined = tuple[dict[str, Column], tuple[str, ...]]
+"""Columns by name, and warnings."""
+
+Join = Callable[[Sequence[str], Reads], Joined]
+"""Finds columns for candidates by their ids: those of the asked that are known."""
+
+
+def nothing_joined(ids: Sequence[str], wanted: Reads) -> Joined:  # noqa: ARG001
+    """Of a tenant that sends all columns."""
+    return {}, ()
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -31,6 +43,7 @@ class Work:
 
     request: RankRequest
     warnings: tuple[str, ...]
+    degraded: bool = False
 
 
 def reads_of(inputs: tuple[Input, ...]) -> Reads:
@@ -55,8 +68,18 @@ def budget_s(message: pb.RankRequest) -> float | None:
     return seconds
 
 
-def to_work(message: pb.RankRequest, reads: Reads, limits: Limits, deadline: Deadline, now: float) -> Work:
-    """What a request asks for.
+def to_work(
+    message: pb.RankRequest,
+    reads: Reads,
+    limits: Limits,
+    deadline: Deadline,
+    now: float,
+    join: Join = nothing_joined,
+    spared: frozenset[str] = frozenset(),
+) -> Work:
+    """What a request asks for; columns that it does not send are joined by the candidates' ids.
+
+    Of `spared` columns nothing is said where they are missing.
 
     Raises:
         InvalidInput: naming the field by its path.
@@ -65,7 +88,7 @@ def to_work(message: pb.RankRequest, reads: Reads, limits: Limits, deadline: Dea
         raise InvalidInput(f"is {message.top_k}, more than the {limits.top_k} allowed", path="top_k")
     query = to_query(message, limits, now)
     ids = to_ids(message.candidates, limits)
-    columns, warnings = to_columns(message, len(ids), reads, limits)
+    columns, warnings = to_columns(message, ids, reads, limits, join, spared)
     check_dimensions(query, columns)
     return Work(RankRequest(single(query, ids, columns), message.top_k, deadline), warnings)
 
@@ -127,13 +150,18 @@ def to_ids(message: pb.Candidates, limits: Limits) -> list[str]:
 
 
 def to_columns(
-    message: pb.RankRequest, n: int, reads: Reads, limits: Limits
-) -> tuple[dict[str, Column], tuple[str, ...]]:
+    message: pb.RankRequest,
+    ids: Sequence[str],
+    reads: Reads,
+    limits: Limits,
+    join: Join,
+    spared: frozenset[str],
+) -> Joined:
     """The columns that the ranker reads, and a warning for each that only one side knows."""
     columns: dict[str, Column] = {}
     warnings: list[str] = []
     seen: set[str] = set()
-    for named in read_columns(message.candidates, n, limits):
+    for named in read_columns(message.candidates, len(ids), limits):
         name, path, _, _ = named
         check_name(name, path, seen, limits)
         seen.add(name)
@@ -143,10 +171,14 @@ def to_columns(
             warnings.append(f"{path}: {unknown(name, reads)}")
         else:
             raise InvalidInput(f"{unknown(name, reads)}; or set ignore_unknown_columns", path=path)
-    absent = [name for name in reads if name not in seen]
-    if absent and n:
+    wanted = {
+        name: kinds for name, kinds in reads.items() if name not in seen and not name.startswith(BEHAVIOUR)
+    }
+    joined, told = join(ids, wanted)
+    absent = [name for name in wanted if name not in joined and name not in spared]
+    if absent and ids:
         warnings.append(f"candidates.columns: {', '.join(absent)} not sent; missing for every candidate")
-    return columns, tuple(warnings)
+    return columns | joined, (*warnings, *told)
 
 
 def check_name(name: str, path: str, seen: set[str], limits: Limits) -> None:
@@ -174,9 +206,18 @@ def fitting(named: Named, kinds: frozenset[Kind]) -> Column:
         wanted = " and ".join(sorted(kinds))
         raise InvalidInput(f"is a {sent} column where a {wanted} column is read", path=path)
     try:
-        converted = [read_as(column, kind) for kind in sorted(kinds)]
+        return as_read(column, kinds)
     except InvalidInput as error:
         raise error.at(path) from None
+
+
+def as_read(column: Column, kinds: frozenset[Kind]) -> Column:
+    """The column as its one kind, or as it is where it is read as several, each of which it can be.
+
+    Raises:
+        InvalidInput: if it cannot be read as one of the kinds.
+    """
+    converted = [read_as(column, kind) for kind in sorted(kinds)]
     return converted[0] if len(converted) == 1 else column
 
 

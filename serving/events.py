@@ -19,6 +19,7 @@ from sluice.v1 import feedback_pb2 as pb
 AHEAD_S = 3_600
 """How far a sender's clock may be ahead of ours; what is later than that is nonsense, not skew."""
 LARGEST = (1 << 31) - 1
+MOST_TEAMS = 1_000
 
 BY: Mapping[int, Literal["client", "server"]] = {
     pb.DWELL_BY_UNSPECIFIED: "client",
@@ -105,6 +106,7 @@ def to_impression(message: pb.Impression, limits: Limits, now_us: int) -> Impres
         ranked=max(rows, min(message.ranked, LARGEST)),
         arm=short(message.arm, "arm", limits),
         propensities=to_propensities(message.propensities, rows),
+        teams=to_teams(message.teams, rows),
     )
 
 
@@ -254,6 +256,15 @@ def to_features(message: pb.Impression, rows: int, limits: Limits) -> bytes:
     if np.isinf(np.frombuffer(data, "<f4")).any():
         raise InvalidInput("a number must be finite (NaN means missing)", path="features.data")
     return data
+
+
+def to_teams(sent: Iterable[int], rows: int) -> tuple[int, ...]:
+    """Who drafted each item; -1 = nobody."""
+    values = tuple(sent)
+    check_rows(len(values), rows, "teams")
+    if values and not -1 <= min(values) <= max(values) <= MOST_TEAMS:
+        raise InvalidInput(f"must be -1 to {MOST_TEAMS}", path="teams")
+    return values
 
 
 def check_rows(found: int, rows: int, path: str) -> None:

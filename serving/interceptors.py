@@ -1,4 +1,4 @@
-"""The one place where errors become statuses, and where every call is timed and counted."""
+"""The one place where errors become statuses, where callers are checked, and where every call is counted."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ from typing import Any
 import grpc
 import structlog
 
+from cascade.names import is_name
 from features.errors import InvalidInput
 from serving.answer import to_failure
+from serving.credentials.access import Access, role_of
 from serving.observe import Metrics
 from serving.status import Refusal, refusal
 from sluice.v1 import ranking_pb2 as pb
@@ -28,13 +30,15 @@ class Malformed:
 
 @dataclass(frozen=True, slots=True)
 class Edge(grpc.ServerInterceptor):
-    """Wraps the methods of our services, whose servicers have no try/except of their own.
+    """Wraps the methods of our services, whose servicers have no try/except of their own. Every message has
+    to be allowed for the tenant that it names, those of a stream one by one.
 
     Health and reflection stay as their packages made them.
     """
 
     metrics: Metrics
     new_id: Callable[[], str]
+    access: Access
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         """The handler of a call with its behaviour wrapped; None (UNIMPLEMENTED) stays None."""
@@ -62,9 +66,9 @@ class Edge(grpc.ServerInterceptor):
         def call(request: Any, context: grpc.ServicerContext) -> Any:
             start = perf_counter()
             try:
-                response = behaviour(well_formed(request), context)
+                response = behaviour(self._allowed(request, method, context), context)
             except Exception as error:
-                refused = refuse(error, method, self.new_id)
+                refused = refuse(error, method, self.new_id, tenant_of(request))
             else:
                 self.metrics.answered(method, grpc.StatusCode.OK, perf_counter() - start)
                 return response
@@ -76,9 +80,9 @@ class Edge(grpc.ServerInterceptor):
         def call(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             start = perf_counter()
             try:
-                yield from behaviour(well_formed(request), context)
+                yield from behaviour(self._allowed(request, method, context), context)
             except Exception as error:
-                refused = refuse(error, method, self.new_id)
+                refused = refuse(error, method, self.new_id, tenant_of(request))
             else:
                 self.metrics.answered(method, grpc.StatusCode.OK, perf_counter() - start)
                 return
@@ -86,20 +90,40 @@ class Edge(grpc.ServerInterceptor):
 
         return call
 
+    def _allowed(self, request: Any, method: str, context: grpc.ServicerContext) -> Any:
+        """The request, or its stream with the same checks on every message.
+
+        Raises:
+            InvalidInput: for bytes that are no message of the method's type.
+            Unauthenticated, Forbidden: see `Access.check`.
+        """
+        if isinstance(request, Iterator):
+            return (self._allowed(each, method, context) for each in request)
+        message = well_formed(request)
+        self.access.check(role_of(method), message.tenant, context)
+        return message
+
     def _abort(self, context: grpc.ServicerContext, method: str, refused: Refusal, start: float) -> None:
         self.metrics.answered(method, refused.status, perf_counter() - start)
         context.set_trailing_metadata(refused.metadata)
         context.abort(refused.status, refused.message)
 
 
-def refuse(error: Exception, method: str, new_id: Callable[[], str]) -> Refusal:
+def refuse(error: Exception, method: str, new_id: Callable[[], str], tenant: str) -> Refusal:
     """What the caller is told of an error; the log is told all of one that nobody foresaw."""
     refused = refusal(error, new_id)
+    about = {"method": method, "tenant": tenant}
     if refused.error_id:
-        log.error("internal_error", method=method, error_id=refused.error_id, exc_info=error)
+        log.error("internal_error", **about, error_id=refused.error_id, exc_info=error)
     else:
-        log.info("refused", method=method, status=refused.status.name, message=refused.message)
+        log.info("refused", **about, status=refused.status.name, message=refused.message)
     return refused
+
+
+def tenant_of(request: Any) -> str:
+    """Whose request it is, for the log; "" for a stream, and for what is no name."""
+    name = getattr(request, "tenant", "")
+    return name if is_name(name) else ""
 
 
 def or_failure(
@@ -109,7 +133,9 @@ def or_failure(
     try:
         return work()
     except Exception as error:
-        return to_failure(message.request_id, refuse(error, f"{OURS}Ranking/RankMany", new_id))
+        return to_failure(
+            message.request_id, refuse(error, f"{OURS}Ranking/RankMany", new_id, tenant_of(message))
+        )
 
 
 def lenient(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
@@ -128,11 +154,11 @@ def lenient(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
 
 
 def well_formed(request: Any) -> Any:
-    """The request, or its stream with the same check on every message.
+    """The request.
 
     Raises:
         InvalidInput: for bytes that are no message of the method's type.
     """
     if isinstance(request, Malformed):
         raise InvalidInput("these bytes are not a valid message of this method (strings must be UTF-8)")
-    return map(well_formed, request) if isinstance(request, Iterator) else request
+    return request

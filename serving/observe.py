@@ -1,7 +1,7 @@
 """What operators see: Prometheus metrics by stage, and structured logs on standard error.
 
-Label values are bounded: methods of the server, statuses, and the stage names of loaded bundles. Nothing
-that a caller sends becomes a label.
+Label values are bounded: methods of the server, statuses, the stage names of loaded bundles, and the first
+thousand tenants of the store. Nothing that a caller makes up becomes a label.
 """
 
 import logging
@@ -13,9 +13,15 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from cascade.ranking import Ranking
+from serving.rankers import Catalogue
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 SIZES = (1, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+
+TENANTS = 1_000
+"""Tenants that have a label of their own."""
+OTHERS = "~others"
+"""The label of the rest; no tenant can be called that."""
 
 
 class Metrics:
@@ -54,6 +60,33 @@ class Metrics:
             "sluice_impressions", "Impressions logged by the service, by outcome.", ["outcome"], registry=one
         )
         self.loads = Counter("sluice_ranker_loads", "Bundles loaded, by outcome.", ["outcome"], registry=one)
+        self.tables = Counter(
+            "sluice_document_tables", "Document tables opened, by outcome.", ["outcome"], registry=one
+        )
+        self.rankers = Gauge("sluice_rankers", "Rankers in memory.", registry=one)
+        self.ranker_bytes = Gauge("sluice_ranker_bytes", "Bytes that they are reckoned at.", registry=one)
+        self.failing = Gauge(
+            "sluice_rankers_failing", "Rankers whose promoted version failed its checks.", registry=one
+        )
+        self.store = Gauge("sluice_store_reachable", "Whether the store answers: 1 or 0.", registry=one)
+
+        self.units = Counter(
+            "sluice_tenant_units", "Candidates ranked and tokens read, by tenant.", ["tenant"], registry=one
+        )
+        self._tenants: set[str] = set()
+
+    def spent(self, tenant: str, units: float) -> None:
+        """A request of a tenant has cost so much; tenants beyond `TENANTS` are counted together."""
+        if len(self._tenants) < TENANTS:
+            self._tenants.add(tenant)
+        self.units.labels(tenant if tenant in self._tenants else OTHERS).inc(units)
+
+    def catalogue(self, catalogue: Catalogue) -> None:
+        """Read what a catalogue holds whenever somebody asks."""
+        self.rankers.set_function(lambda: len(catalogue.held))
+        self.ranker_bytes.set_function(lambda: catalogue.held.used)
+        self.failing.set_function(lambda: len(catalogue.failing()))
+        self.store.set_function(lambda: int(catalogue.reachable))
 
     def answered(self, method: str, status: grpc.StatusCode, seconds: float) -> None:
         """One call has ended."""

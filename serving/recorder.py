@@ -16,11 +16,14 @@ import structlog
 
 from cascade.eventlog.writer import LogWriter
 from cascade.events import MICROS, Impression
+from cascade.experiments.propensities import place_propensities
+from cascade.profiles.context import context_of
 from cascade.ranker import Ranker
 from cascade.ranking import Ranking
 from cascade.request import RankRequest
 from features.errors import SluiceError
 from serving.events import values_json
+from serving.experiments.answer import Answer, Interleaved
 from serving.observe import Metrics
 from serving.settings import Feedback
 
@@ -32,7 +35,7 @@ OWN = ("user.id", "user.session_id")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answered:
-    """A ranking that was given to a caller, cut to what was returned."""
+    """A ranking that was given to a caller, cut to what was returned, and what became of an experiment."""
 
     tenant: str
     request_id: str
@@ -40,6 +43,8 @@ class Answered:
     request: RankRequest
     ranking: Ranking
     time_us: int
+    arm: str = ""
+    made_of: Interleaved | None = None
 
 
 class Recorder:
@@ -58,17 +63,23 @@ class Recorder:
         tenant: str,
         request_id: str,
         asked: bool | None,
-        ranker: Ranker,
+        answer: Answer,
         request: RankRequest,
         top: Ranking,
     ) -> tuple[str, ...]:
-        """Log a final ranking where the request, or else the ranker, says so; what the caller should know."""
-        if not (ranker.log if asked is None else asked) or not len(top.rows):
+        """Log a final ranking where the request, or else the ranker or an experiment, says so.
+
+        Returns:
+            What the caller should know.
+        """
+        ranker = answer.ranker
+        if not ((ranker.log or bool(answer.arm)) if asked is None else asked) or not len(top.rows):
             return ()
         if self._writer is None:
             return ("log: this server keeps no event log; the impression was not recorded",)
         time_us = int(self._clock() * MICROS)
-        one = Answered(tenant, request_id, ranker, request, top.top(self._settings.items), time_us)
+        shown = top.top(self._settings.items)
+        one = Answered(tenant, request_id, ranker, request, shown, time_us, answer.arm, answer.made_of)
         return self._now(self._writer, one) if self._settings.wait else self._later(one)
 
     def close(self) -> None:
@@ -157,5 +168,18 @@ def impression(one: Answered) -> Impression:
         names=matrix.names if matrix is not None else (),
         fingerprint=matrix.fingerprint if matrix is not None else "",
         ranked=len(ids),
+        arm=one.arm,
+        propensities=propensities(one),
         source="server",
+        context=context_of(one.request.batch, rows, one.ranker.inputs),
+        teams=one.made_of.teams(len(rows)) if one.made_of else (),
     )
+
+
+def propensities(one: Answered) -> bytes:
+    """How probable the draft of two rankings made each shown item's place; nothing for any other answer."""
+    if one.made_of is None or len(one.made_of.rankings) != 2:
+        return b""
+    first, second = (ranking.rows for ranking in one.made_of.rankings)
+    chances = place_propensities(first, second, one.made_of.draft.prefix, one.ranking.rows)
+    return chances.astype("<f4").tobytes()

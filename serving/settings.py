@@ -6,10 +6,11 @@ They are another file than `cascade.toml`, with another lifetime: a ranker moves
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from cascade.profiles.rules import Rules
 from features.errors import InvalidConfig
 from features.registry import parse
 
@@ -59,6 +60,8 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         calls: Record calls at the same time.
         streams: RecordStream calls at the same time.
         segment_s: a file of the log is closed, so that it can be compacted, once it is this old.
+        lift_pages: the last pages that the lift monitor holds for their clicks; 0 = it is off.
+        examination: how often each place of a page is seen, from the first; empty = as manifests tell.
     """
 
     wait: bool = False
@@ -67,6 +70,96 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     calls: Count = 64
     streams: Count = 8
     segment_s: Annotated[float, msgspec.Meta(gt=0)] = 60.0
+    lift_pages: Annotated[int, msgspec.Meta(ge=0)] = 20_000
+    examination: tuple[float, ...] = ()
+
+
+class Shadows(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How versions of shadow experiments are run beside requests.
+
+    Attributes:
+        workers: shadow rankings at the same time.
+        queue: shadow rankings that may wait; one more is dropped.
+        budget_ms: time that one may take.
+    """
+
+    workers: Count = 1
+    queue: Annotated[int, msgspec.Meta(ge=0)] = 4
+    budget_ms: Annotated[float, msgspec.Meta(gt=0)] = 1_000.0
+
+
+class Rankers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which rankers are in memory, and what happens to a request for one that is not.
+
+    Attributes:
+        memory_mb: for rankers; 0 = half of what the machine or the container has.
+        preload: what is loaded before anybody asks: "all", "promoted-recent", "none", or a list of
+            `tenant/ranker` (`tenant` = its default one). Only as far as it fits.
+        recent: how many rankers "promoted-recent" loads before the server says that it is ready.
+        load_threads: rankers that are loaded at the same time.
+        on_cold: a request for a ranker that is not loaded "wait"s for it, or is answered by the "base" meanwhile.
+        base: `tenant/ranker` that stands in where the tenant declares no base of its own; "" = none.
+        waiting: requests that may wait for rankers to load; one more is told to come back.
+        sweep_s: how often all that serves is compared with the store; what the store lists as changed is noticed
+            within `poll_s`.
+    """
+
+    memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 0
+    preload: Literal["all", "promoted-recent", "none"] | tuple[str, ...] = "promoted-recent"
+    recent: Count = 64
+    load_threads: Count = 1
+    on_cold: Literal["wait", "base"] = "wait"
+    base: str = ""
+    waiting: Count = 32
+    sweep_s: Annotated[float, msgspec.Meta(gt=0)] = 2.0
+
+
+class Documents(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The tenants' document tables.
+
+    Attributes:
+        open: tables that stay open; the least recently used one makes room.
+        check_s: how often a table that is used is looked at for a newer one.
+    """
+
+    open: Count = 256
+    check_s: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+
+
+class Tls(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files in PEM; without them the port speaks in the clear.
+
+    Attributes:
+        certificate, key: what the server shows, the whole chain, and its key.
+        client_ca: callers have to show a certificate of this authority; "" = they need none.
+    """
+
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
+
+
+class Profiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the profiles of users, items and queries are, and how they are kept. See docs/personalization.md.
+
+    Attributes:
+        kind: "embedded" = a folder of this machine, "redis" = shared by several servers, "none". Nothing is
+            opened before a ranker that reads behaviour is asked.
+        path: of the embedded store; "" = `<log>-profiles`, beside the event log.
+        url: of Redis.
+        timeout_ms: for any answer of Redis; a request goes on without profiles then.
+        every_ms: how often the event log is looked at for news.
+        max_gb: what the embedded store may grow to.
+        rules: how behaviour becomes numbers.
+    """
+
+    kind: Literal["embedded", "redis", "none"] = "embedded"
+    path: str = ""
+    url: str = "redis://127.0.0.1:6379/0"
+    timeout_ms: Annotated[float, msgspec.Meta(gt=0)] = 50.0
+    every_ms: Annotated[float, msgspec.Meta(gt=0)] = 200.0
+    max_gb: Count = 64
+    rules: Rules = Rules()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,7 +176,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         poll_s: how often the store is asked for newly promoted versions.
         grace_s: how long requests in flight may take to finish once the process is told to end.
         reserve_ms: time kept back from a deadline for the answer's way home.
+        inference_threads: of a model's session, at most one a core; 0 = one a core. More than one halve the wait
+            behind another's long texts, and read less where cores are shared.
         pinned: versions pinned by `name@version` that stay loaded beside the promoted ones.
+        insecure: listen where others can reach the port though nobody is asked for credentials.
         log_requests: log a line for every request, not only for degraded and failed ones.
     """
 
@@ -98,10 +194,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     poll_s: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     grace_s: Seconds = 10.0
     reserve_ms: Seconds = 2.0
+    inference_threads: Annotated[int, msgspec.Meta(ge=0)] = 1
     pinned: Count = 4
+    insecure: bool = False
     log_requests: bool = False
+    tls: Tls = Tls()
     limits: Limits = Limits()
     feedback: Feedback = Feedback()
+    profiles: Profiles = Profiles()
+    rankers: Rankers = Rankers()
+    documents: Documents = Documents()
+    shadows: Shadows = Shadows()
 
     @property
     def log_root(self) -> Path | None:

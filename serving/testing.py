@@ -13,7 +13,10 @@ from typing import Any, ClassVar
 import grpc
 import numpy as np
 
+from cascade.changes import Changes, Untold
 from cascade.deadline import Deadline
+from cascade.experiments.declared import Experiment
+from cascade.experiments.lifecycle import Experiments
 from cascade.names import DEFAULT
 from cascade.pipeline import Step
 from cascade.promotion import Promotion
@@ -21,7 +24,7 @@ from cascade.ranker import Ranker
 from cascade.stage import Stage, StageResult, StageSpec
 from features.batch import CandidateBatch
 from features.columns import Input, Kind
-from features.errors import Corrupt
+from features.errors import Corrupt, NotFound
 from features.featureset import FeatureSet
 from features.matrix import FeatureMatrix
 from serving.rankers import Source
@@ -109,27 +112,49 @@ class Shelf:
         }
         self.promoted: dict[str, str] = {name: versions[0].version for name, versions in rankers.items()}
         self.corrupt: set[str] = set()
+        self.running: dict[str, Experiment] = {}
         self.loads: list[str] = []
 
     def tenants(self) -> tuple[str, ...]:
         """The one tenant."""
         return (self.tenant,)
 
-    def rankers(self, tenant: str) -> tuple[str, ...]:  # noqa: ARG002
-        """The rankers' names."""
+    def rankers(self, tenant: str) -> tuple[str, ...]:
+        """The rankers' names.
+
+        Raises:
+            NotFound: for another tenant.
+        """
+        if tenant != self.tenant:
+            raise NotFound(f"no tenant {tenant!r}", path="tenant")
         return tuple(sorted(self.rankers_))
 
     def versions(self, tenant: str, ranker: str) -> tuple[str, ...]:  # noqa: ARG002
         """A ranker's versions."""
         return tuple(self.rankers_[ranker])
 
+    def changes(self) -> Changes:
+        """Everything has to be looked at."""
+        return Untold()
+
     def promotion(self, tenant: str, ranker: str) -> Promotion:  # noqa: ARG002
         """The version that serves."""
         return Promotion(self.promoted.get(ranker, ""))
 
     def path(self, tenant: str, ranker: str, version: str | None = None) -> Path:
-        """A path that `load` understands."""
-        return Path(tenant, ranker, version or self.promoted[ranker])
+        """A path that `load` understands.
+
+        Raises:
+            NotFound: for a version that is not there.
+        """
+        wanted = version or self.promoted[ranker]
+        if wanted not in self.rankers_[ranker]:
+            raise NotFound(f"no version {wanted!r}", path="version")
+        return Path(tenant, ranker, wanted)
+
+    def experiments(self, tenant: str, ranker: str) -> Experiments:  # noqa: ARG002
+        """The experiment that a test put into `running`."""
+        return Experiments(self.running.get(ranker))
 
     def load(self, path: Path, name: str) -> Ranker:
         """The ranker of a path.

@@ -30,6 +30,7 @@ class Collection:
         grades: query id → document id → grade, known queries and documents alone.
         notes: what a person should know, such as judgments that name unknown documents.
         files: the files that were read, by role.
+        part: which part of the files it is; "" = all of them.
     """
 
     documents: Documents
@@ -37,6 +38,7 @@ class Collection:
     grades: Grades
     notes: tuple[str, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
+    part: str = ""
 
     @property
     def name(self) -> str:
@@ -45,8 +47,8 @@ class Collection:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the names and bytes of the files that were read."""
-        digest = hashlib.sha256()
+        """SHA-256 over the names and bytes of the files that were read, and the part's name."""
+        digest = hashlib.sha256(self.part.encode())
         for role, path in sorted(self.files.items()):
             digest.update(f"{role}:{path.name}:".encode())
             digest.update(path.read_bytes())

@@ -15,6 +15,8 @@ from cascade.ranker import Ranker
 from cascade.request import RankRequest
 from features.batch import CandidateBatch
 from features.errors import InvalidInput, NotFound, SluiceError
+from training.experiments.evidence import tried_of
+from training.experiments.judge import KIND as EXPERIMENT
 from training.gate import Evidence, Gain, Logged
 from training.metrics import NDCG
 from training.offpolicy.compare import KIND
@@ -29,7 +31,7 @@ def gather(
 
     Args:
         current: directory of the version that serves; None = none does.
-        files: evaluations as `sluice evaluate --json` writes them.
+        files: evaluations as `sluice evaluate --json` and `sluice experiment status --json` write them.
         clock: seconds.
 
     Raises:
@@ -51,6 +53,7 @@ def gather(
         current_ms=ms[1],
         labels=labels_of(found["labels"]) if "labels" in found else None,
         log=log_of(found[KIND], told is not None and WINDOW in told.data) if KIND in found else None,
+        experiment=tried_of(found[EXPERIMENT], candidate.name) if EXPERIMENT in found else None,
         held_out=main_metric(told),
         current_held_out=main_metric(manifest(current)) if current else "",
     )
@@ -105,11 +108,11 @@ def seconds(ranker: Ranker, queries: list[CandidateBatch], clock: Callable[[], f
 
 
 def read_evaluations(files: list[Path]) -> dict[str, dict[str, Any]]:
-    """`labels` and `off-policy` → the evaluation."""
+    """`labels`, `off-policy` and `experiment` → the evaluation."""
     found: dict[str, dict[str, Any]] = {}
     for file in files:
         made = read_evaluation(file)
-        kind = KIND if made.get("kind") == KIND else "labels"
+        kind = str(made["kind"]) if made.get("kind") in (KIND, EXPERIMENT) else "labels"
         if kind in found:
             raise InvalidInput(f"is a second evaluation of the same kind ({kind}); give one", path=str(file))
         found[kind] = made

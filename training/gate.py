@@ -65,6 +65,18 @@ class Logged(Gain):
 
 
 @dataclass(frozen=True, slots=True)
+class Tried(Gain):
+    """The same, seen on live traffic, with bounds that hold at every look.
+
+    Attributes:
+        groups: what people were shown → pages. `refused`: why nothing can be told.
+    """
+
+    groups: Mapping[str, int]
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known of a candidate.
 
@@ -72,7 +84,7 @@ class Evidence:
         version, current: the candidate's, and the one that serves ("" = none does).
         broken: invariants that do not hold: digests, golden scores, a stage that fails.
         ms, current_ms: a golden query's median milliseconds; None = not measured.
-        labels, log: what evaluations say; None = there is none.
+        labels, log, experiment: what evaluations say; None = there is none.
         held_out, current_held_out: the main metric of both by their own trainings: told, but it decides
             nothing, having no interval.
     """
@@ -84,6 +96,7 @@ class Evidence:
     current_ms: float | None = None
     labels: Gain | None = None
     log: Logged | None = None
+    experiment: Tried | None = None
     held_out: str = ""
     current_held_out: str = ""
 
@@ -101,7 +114,8 @@ def decide(evidence: Evidence, limits: Limits) -> Decision:
     """Whether the candidate may serve.
 
     The first version of a ranker has nothing to be better than, but its invariants hold. Any other has to
-    be better by the lower end of an interval, on labels or on the log; neither may say that it is worse.
+    be better by the lower end of an interval, on labels, on the log or in an experiment; none may say that it
+    is worse.
     """
     reasons = [*evidence.broken]
     notes: list[str] = []
@@ -131,6 +145,7 @@ def better(evidence: Evidence, limits: Limits) -> tuple[list[str], list[str]]:
     sides = {
         "labels": (evidence.labels, label_troubles(evidence, limits)),
         "the log": (evidence.log, log_troubles(evidence, limits)),
+        "the experiment": (evidence.experiment, experiment_troubles(evidence)),
     }
     given = {name: found for name, (found, troubles) in sides.items() if found is not None and not troubles}
     silent = [f"{name}: {why}" for name, (_, troubles) in sides.items() for why in troubles]
@@ -171,9 +186,22 @@ def log_troubles(evidence: Evidence, limits: Limits) -> list[str]:
     return found
 
 
+def experiment_troubles(evidence: Evidence) -> list[str]:
+    """Why the experiment says nothing of this promotion."""
+    tried = evidence.experiment
+    if tried is None:
+        return []
+    found = [*same_versions(tried, evidence), *tried.refused]
+    if tried.against != evidence.current:
+        found.append(f"compared with {tried.against or 'nothing'}, while {evidence.current} serves")
+    return found
+
+
 def unexposed(evidence: Evidence, limits: Limits) -> Iterator[str]:
     """Arms of an experiment that hardly anybody has seen."""
-    for arm, pages in (evidence.log.arms if evidence.log else {}).items():
+    arms = dict(evidence.log.arms) if evidence.log else {}
+    arms |= evidence.experiment.groups if evidence.experiment else {}
+    for arm, pages in arms.items():
         if pages < limits.arm_pages:
             yield f"{pages} pages in arm {arm!r}; at least {limits.arm_pages} are needed"
 

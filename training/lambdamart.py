@@ -161,8 +161,13 @@ def train(data: StageData, reads: Sequence[str], params: dict[str, Any], trees: 
     return lightgbm.train(params, dataset(data, reads, params), num_boost_round=trees)
 
 
-def dataset(data: StageData, reads: Sequence[str], params: dict[str, Any], like: Any = None) -> Any:
-    """The rows as LightGBM reads them; queries without candidates are left out."""
+def dataset(
+    data: StageData, reads: Sequence[str], params: dict[str, Any], like: Any = None, start: Any = None
+) -> Any:
+    """The rows as LightGBM reads them; queries without candidates are left out.
+
+    `start`: float[n]: the scores that boosting starts from; None = 0.
+    """
     import lightgbm
 
     sizes = np.diff(data.batch.offsets)
@@ -173,6 +178,7 @@ def dataset(data: StageData, reads: Sequence[str], params: dict[str, Any], like:
         label=data.labels,
         weight=data.weights,
         position=data.positions,
+        init_score=start,
         group=sizes[sizes > 0],
         feature_name=[model_name(name) for name in reads],
         reference=like,

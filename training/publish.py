@@ -17,6 +17,7 @@ from cascade.stage import StageSpec
 from cascade.store import Store
 from features.columns import Input
 from features.featureset import FeatureSet
+from training.behaviour import LoggedBehaviour
 from training.candidates import candidates, once
 from training.collection import Collection
 from training.dataset import StageData, build_batch, compute, labels_of
@@ -51,11 +52,15 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to fit to what: a cascade, a collection, and where candidates come from (`judged`, …)."""
+    """What to fit to what: a cascade, a collection, and where candidates come from (`judged`, …).
+
+    `behaviour`: the event log that behaviour features are computed from; None = they are missing.
+    """
 
     config: CascadeConfig
     collection: Collection
     candidates: str
+    behaviour: LoggedBehaviour | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +138,24 @@ def teachers_of(task: Task) -> tuple[str, ...]:
 
 def prepare(task: Task, context: Context) -> tuple[FeatureSet, StageData, tuple[str, ...]]:
     """Features that have learned the corpus, and the candidates with their features, labels and groups."""
-    declared, collection = task.config.feature_set(), task.collection
-    wanted = inputs_of(declared, task.config.stages)
-    features = declared.prepare(collection.documents.batch(declared.inputs))
+    declared = task.config.feature_set()
+    features = declared.prepare(task.collection.documents.batch(declared.inputs))
+    return features, *gathered(features, task, context)
+
+
+def gathered(features: FeatureSet, task: Task, context: Context) -> tuple[StageData, tuple[str, ...]]:
+    """The candidates with their features, labels and groups, and notes; the features have learned already."""
+    collection = task.collection
+    wanted = inputs_of(features, task.config.stages)
     index = once(lambda: corpus_index(collection.documents, context.track))
     lists, candidate_notes = candidates(collection, task.candidates, index, context.track)
     batch = build_batch(collection, lists, wanted)
+    if task.behaviour is not None:
+        batch = task.behaviour.joined(batch, wanted, context.track)
     labels = labels_of(batch, collection.grades)
     groups, group_notes = groups_of(batch.queries, collection.grades)
     matrix = compute(features, batch, context.track)
-    return features, StageData(batch, matrix, labels, groups), (*candidate_notes, *group_notes)
+    return StageData(batch, matrix, labels, groups), (*candidate_notes, *group_notes)
 
 
 def inputs_of(features: FeatureSet, stages: tuple[StageSpec, ...]) -> tuple[Input, ...]:

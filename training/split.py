@@ -83,7 +83,7 @@ def components(links: sparse.sparray) -> Rows:
 
 def largest(groups: Rows) -> float:
     """The share of the queries that the largest group holds."""
-    return float(np.bincount(groups).max() / len(groups))
+    return float(np.bincount(groups, minlength=1).max() / max(len(groups), 1))
 
 
 def normal(text: str) -> str:

@@ -36,7 +36,16 @@ def read_segment(path: Path, passed: Passed) -> Iterator[list[Event]]:
         Corrupt: for a frame that is whole, and yet no events: another program wrote it, or a newer Sluice.
     """
     for payload in payloads(path.read_bytes(), passed):
-        try:
-            yield _decoder.decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Corrupt(f"holds a record that this Sluice cannot read: {error}", path=str(path)) from None
+        yield decode_frame(payload, path)
+
+
+def decode_frame(payload: bytes, path: Path) -> list[Event]:
+    """The events of a frame.
+
+    Raises:
+        Corrupt: for a frame that is whole, and yet no events: another program wrote it, or a newer Sluice.
+    """
+    try:
+        return _decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Corrupt(f"holds a record that this Sluice cannot read: {error}", path=str(path)) from None

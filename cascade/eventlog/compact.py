@@ -30,6 +30,7 @@ from cascade.eventlog.layout import (
     changing,
     counting,
     days,
+    first_arrival,
     segments,
 )
 from cascade.eventlog.segment import is_sealed, sweep_unnamed
@@ -132,7 +133,7 @@ def born(home: Path, mark: Mark) -> Compacted:
 def whole_tables(segment: Path, passed: Passed) -> dict[str, pa.Table]:
     """Kind → all records of a segment."""
     parts: dict[str, list[pa.Table]] = {kind: [] for kind in KINDS}
-    for kind, table in tables(read_segment(segment, passed)):
+    for kind, table in tables(read_segment(segment, passed), first_arrival(segment)):
         parts[kind].append(table)
     return {kind: pa.concat_tables(found) for kind, found in parts.items() if found}
 

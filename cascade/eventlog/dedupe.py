@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from cascade.eventlog.hashing import Hashes, hash_rows
 from cascade.eventlog.layout import IMPRESSIONS, INTERACTIONS
-from cascade.eventlog.tables import SCHEMAS
+from cascade.eventlog.tables import ARRIVAL, SCHEMAS
 from features.columns import Rows
 
+UNKNOWN = (1 << 63) - 1
 IDENTITY = {IMPRESSIONS: ("request_id",), INTERACTIONS: ("request_id", "event_id")}
 
 
@@ -38,9 +39,18 @@ def canonical(table: pa.Table, kind: str, rows: Rows, keys: Hashes) -> Rows:
     )
     time = taken["time"].cast(pa.int64()).to_numpy()
     identity = hash_rows(taken, (*IDENTITY[kind][::-1], IDENTITY[kind][0]))
-    content = hash_rows(taken, tuple(taken.column_names))
-    found: Rows = rows[np.lexsort((content, time, identity, keys))]
+    content = hash_rows(taken, tuple(name for name in taken.column_names if name != ARRIVAL))
+    found: Rows = rows[np.lexsort((arrivals(taken), content, time, identity, keys))]
     return found
+
+
+def arrivals(table: pa.Table) -> Rows:
+    """int64[n]: of equal records the one that arrived first stays; one of which that is not known comes
+    last."""
+    if ARRIVAL not in table.column_names:
+        return np.zeros(len(table), np.int64)
+    known: Rows = table[ARRIVAL].fill_null(UNKNOWN).to_numpy()
+    return known
 
 
 def repeated(

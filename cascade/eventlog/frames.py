@@ -39,11 +39,16 @@ def checksum(payload: bytes | memoryview) -> int:
 
 def payloads(data: bytes, passed: Passed) -> Iterator[bytes]:
     """Every whole payload in a file's bytes, in order; what is passed over is added to `passed`."""
+    return (payload for payload, _ in placed(data, passed))
+
+
+def placed(data: bytes, passed: Passed) -> Iterator[tuple[bytes, int]]:
+    """The same, each with the place behind its frame: where to read on another time."""
     at = 0
     while at < len(data):
         end = whole(data, at)
         if end:
-            yield data[at + HEADER.size : end]
+            yield data[at + HEADER.size : end], end
             at = end
             continue
         following = next_whole(data, at + 1)

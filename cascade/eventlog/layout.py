@@ -55,6 +55,13 @@ def segments(home: Path) -> list[Path]:
     return sorted((home / SEGMENTS).glob(f"*{SEGMENT}"))
 
 
+def first_arrival(segment: Path) -> int | None:
+    """The arrival of the first event of a segment (see `tables.ARRIVAL`); None for a segment of another
+    name."""
+    when, dash, _ = segment.stem.partition("-")
+    return int(when) if dash and len(when) == 17 and when.isascii() and when.isdigit() else None
+
+
 def days(home: Path, kind: str) -> list[Path]:
     """The folders of the days that have compacted events of a kind, earliest first."""
     return sorted(each for each in (home / kind).glob(f"{DAY}*") if each.is_dir())

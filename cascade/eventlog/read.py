@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from cascade.eventlog.codec import read_segment
 from cascade.eventlog.frames import Passed
-from cascade.eventlog.layout import DAY, KINDS, counting, days, reading, segments
+from cascade.eventlog.layout import DAY, KINDS, counting, days, first_arrival, reading, segments
 from cascade.eventlog.tables import SCHEMAS, TIME, tables
 from features.errors import Corrupt
 
@@ -61,7 +61,8 @@ def scan(
 
 def of_segment(path: Path, kind: str) -> Iterator[pa.Table]:
     """The records of one kind in a segment, as far as they are whole."""
-    return (table for found, table in tables(read_segment(path, Passed())) if found == kind)
+    parts = tables(read_segment(path, Passed()), first_arrival(path))
+    return (table for found, table in parts if found == kind)
 
 
 def of_file(file: Path, kind: str, names: list[str]) -> Iterator[pa.Table]:

@@ -37,6 +37,9 @@ SCHEMAS = {
             ("features", FLOATS),
             ("names", pa.string()),
             ("fingerprint", pa.string()),
+            ("teams", pa.list_(pa.int32())),
+            ("context", pa.binary()),
+            ("arrival", pa.int64()),
         ]
     ),
     INTERACTIONS: pa.schema(
@@ -53,10 +56,15 @@ SCHEMAS = {
             ("user", pa.string()),
             ("session", pa.string()),
             ("source", pa.string()),
+            ("arrival", pa.int64()),
         ]
     ),
 }
 """Kind of event → its columns. `names` is a JSON array; list columns are null where nothing is known."""
+
+ARRIVAL = "arrival"
+"""The one column that is no event's own: its place in the order of arrival, null where that is not known.
+Events of one writer are numbered from the microsecond in which their segment began, a number each."""
 
 REPEATING = ("ranker", "version", "arm", "source", "names", "fingerprint", "type", "dwell_by")
 """Columns of few different values, which are stored as dictionaries."""
@@ -65,41 +73,48 @@ AT_A_TIME = 1 << 16
 """Events that are objects at the same time; more only cost memory."""
 
 
-def tables(groups: Iterator[list[Event]]) -> Iterator[tuple[str, pa.Table]]:
-    """(kind, table) of events, some ten thousand at a time."""
+def tables(groups: Iterator[list[Event]], first: int | None = None) -> Iterator[tuple[str, pa.Table]]:
+    """(kind, table) of events, some ten thousand at a time; `first`: the arrival of the first of them."""
     gathered: list[Event] = []
     for group in groups:
         gathered += group
         if len(gathered) >= AT_A_TIME:
-            yield from both(gathered)
+            yield from both(gathered, first)
+            first = None if first is None else first + len(gathered)
             gathered = []
-    yield from both(gathered)
+    yield from both(gathered, first)
 
 
-def both(events: Sequence[Event]) -> Iterator[tuple[str, pa.Table]]:
+def both(events: Sequence[Event], first: int | None) -> Iterator[tuple[str, pa.Table]]:
     """A table a kind, none for a kind that did not happen."""
-    shown = [event for event in events if isinstance(event, Impression)]
-    done = [event for event in events if isinstance(event, Interaction)]
-    if shown:
-        yield IMPRESSIONS, impressions_table(shown)
-    if done:
-        yield INTERACTIONS, interactions_table(done)
+    shown = [at for at, event in enumerate(events) if isinstance(event, Impression)]
+    done = [at for at, event in enumerate(events) if isinstance(event, Interaction)]
+    for kind, rows, make in (
+        (IMPRESSIONS, shown, impressions_table),
+        (INTERACTIONS, done, interactions_table),
+    ):
+        if rows:
+            arrivals = [None if first is None else first + at for at in rows]
+            yield kind, make([events[at] for at in rows], arrivals)
 
 
-def interactions_table(events: Sequence[Interaction]) -> pa.Table:
+def interactions_table(events: Sequence[Any], arrivals: Sequence[int | None]) -> pa.Table:
     """A row an interaction."""
     schema = SCHEMAS[INTERACTIONS]
-    return pa.table([plain(events, field) for field in schema], schema)
+    made = {ARRIVAL: pa.array(arrivals, pa.int64())}
+    return pa.table([made[one.name] if one.name in made else plain(events, one) for one in schema], schema)
 
 
-def impressions_table(events: Sequence[Impression]) -> pa.Table:
+def impressions_table(events: Sequence[Any], arrivals: Sequence[int | None]) -> pa.Table:
     """A row an impression."""
     lists = {
+        ARRIVAL: pa.array(arrivals, pa.int64()),
         "candidates": strings([event.candidates for event in events]),
         "positions": positions(events),
         "scores": floats([event.scores for event in events]),
         "propensities": floats([event.propensities for event in events]),
         "features": floats([event.features for event in events]),
+        "teams": pa.array([event.teams or None for event in events], pa.list_(pa.int32())),
         "names": pa.array([json.dumps(event.names) if event.names else "" for event in events], pa.string()),
     }
     schema = SCHEMAS[IMPRESSIONS]

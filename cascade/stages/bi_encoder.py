@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from cascade.deadline import Deadline
-from cascade.stage import StageResult, StageSpec
+from cascade.stage import CHARACTERS_OF_A_TOKEN, StageResult, StageSpec
 from cascade.stages.bi_encoding.run import Run
 from cascade.stages.bi_encoding.training import BiEncoderTraining
 from cascade.stages.blend import blended, check_weights
@@ -108,6 +108,12 @@ class BiEncoder(StageSpec, frozen=True, kw_only=True):
     def documents(self, batch: CandidateBatch) -> list[str]:
         """The text that the model reads of every candidate, without the prefix; empty where there is none."""
         return documents(batch, self.fields, self.template)
+
+    def tokens(self, characters: float) -> float:
+        """As long as the text is, up to `max_tokens`; none where vectors come with the request."""
+        if self.vectors:
+            return 0.0
+        return min(float(self.max_tokens), characters / CHARACTERS_OF_A_TOKEN or self.max_tokens)
 
     def load(self, directory: Path, features: tuple[str, ...]) -> "LoadedBiEncoder":  # noqa: ARG002
         """The stage from model.onnx, tokenizer.json and model.json, and from the table if there is one.

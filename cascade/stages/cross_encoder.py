@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from cascade.deadline import Deadline
-from cascade.stage import Passage, Span, StageResult, StageSpec
+from cascade.stage import CHARACTERS_OF_A_TOKEN, Passage, Span, StageResult, StageSpec
 from cascade.stages.blend import blended, check_weights
 from cascade.stages.cross_encoding.run import Run
 from cascade.stages.cross_encoding.template import documents, parse_template
@@ -30,7 +30,7 @@ from features.transformer.model import SCORE
 from features.transformer.passages import Passages, characters
 from features.transformer.scheduler import SCHEDULERS, Scheduler
 from features.transformer.session import SESSIONS, Sessions
-from features.transformer.tokens import CHARACTERS_A_TOKEN, SPECIAL, Pairing, TokenCache
+from features.transformer.tokens import CACHES, CHARACTERS_A_TOKEN, SPECIAL, Pairing
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -94,6 +94,11 @@ class CrossEncoder(StageSpec, frozen=True, kw_only=True):
     def documents(self, batch: CandidateBatch) -> list[str]:
         """The text that the model reads of every candidate; empty where there is none."""
         return documents(batch, self.fields, self.template)
+
+    def tokens(self, characters: float) -> float:
+        """As long as the text is, up to what is read of it."""
+        most = self.passages.reads if self.passages else self.max_tokens
+        return min(float(most), characters / CHARACTERS_OF_A_TOKEN or self.max_tokens)
 
     def load(self, directory: Path, features: tuple[str, ...]) -> "LoadedCrossEncoder":  # noqa: ARG002
         """The stage from model.onnx, tokenizer.json and model.json in `directory`.
@@ -160,7 +165,7 @@ def load_cross_encoder(
 def assemble(spec: CrossEncoder, model: Model) -> LoadedCrossEncoder:
     """The stage of a loaded model."""
     reads = spec.passages.reads if spec.passages else 0
-    cache = TokenCache(spec.cache_mb * 1_000_000)
+    cache = CACHES.of(model.pieces, reads or spec.max_tokens, spec.cache_mb * 1_000_000)
     layout, limits = model.notes.layout, (spec.max_tokens, spec.query_tokens)
     pairing = Pairing(model.pieces, layout, *limits, cache, reads)
     return LoadedCrossEncoder(spec, model, pairing, SCHEDULERS.of(model.session, model.run))

@@ -1,7 +1,13 @@
-"""LambdaMART: a LightGBM booster over the feature columns.
+"""LambdaMART: a LightGBM booster over the feature columns, and perhaps a tenant's own trees over its score.
 
 Burges, "From RankNet to LambdaRank to LambdaMART: An Overview" (2010); Ke et al., "LightGBM: A Highly
 Efficient Gradient Boosting Decision Tree" (2017).
+
+    model.txt        the booster
+    residual.txt     a second one, boosted from the first one's scores on one tenant's judgments
+    residual.json    its weight: score = booster + weight * residual
+
+A ranker that borrows has the base's `model.txt` byte by byte, so that a process holds it once for all tenants.
 """
 
 from dataclasses import dataclass
@@ -12,6 +18,7 @@ import msgspec
 import numpy as np
 
 from cascade.deadline import Deadline
+from cascade.sharing import Shared
 from cascade.stage import Stage, StageResult, StageSpec
 from features.batch import CandidateBatch
 from features.columns import Floats, Input
@@ -19,8 +26,12 @@ from features.errors import Corrupt, NotReady
 from features.matrix import FeatureMatrix
 
 MODEL = "model.txt"
+RESIDUAL = "residual.txt"
+WEIGHT = "residual.json"
 MANY_ROWS = 2_000
 """From here on two threads halve the wait (33 to 17 ms for 300 trees); below, one thread serves more."""
+BOOSTERS: Shared[Any] = Shared()
+"""The process's boosters: a base's trees are there once, however many tenants borrow them."""
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -88,15 +99,30 @@ class LambdaMart(StageSpec, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         reads = self.columns(features)
         booster = read_booster(directory / MODEL, self.name)
         check_columns(booster, reads, self.name)
-        return Loaded(reads, booster)
+        return Loaded(reads, booster, read_residual(directory, reads, self.name))
+
+
+class Weight(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`residual.json`: how much of the residual goes on top of the booster."""
+
+    weight: Share
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Residual:
+    """A tenant's own trees, and their weight in (0, 1]."""
+
+    booster: Any
+    weight: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """A booster and the columns that it reads."""
+    """A booster, the columns that it reads, and what is added to its score."""
 
     reads: tuple[str, ...]
     booster: Any
+    residual: Residual | None = None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -104,21 +130,29 @@ class Loaded:
         return ()
 
     def score(self, batch: CandidateBatch, matrix: FeatureMatrix, deadline: Deadline) -> StageResult:  # noqa: ARG002
-        """The sum of the leaves' values over all trees, added up in float64."""
-        return StageResult(self._predict(matrix).astype(np.float32).reshape(len(matrix.values)))
+        """The sum of the leaves' values over all trees, and of the weighted residual's, in float64."""
+        return StageResult(
+            self._predict(matrix, raw_score=True).astype(np.float32).reshape(len(matrix.values))
+        )
 
     def contributions(self, batch: CandidateBatch, matrix: FeatureMatrix) -> Floats:  # noqa: ARG002
-        """float32[n, k + 1]: TreeSHAP values (Lundberg et al., 2018), the last one the expected score."""
+        """float32[n, k + 1]: TreeSHAP values (Lundberg et al., 2018), the last one the expected score.
+
+        Those of booster and weighted residual add up, as TreeSHAP is linear in the trees.
+        """
         shape = (len(matrix.values), len(self.reads) + 1)
         shares: Floats = self._predict(matrix, pred_contrib=True).astype(np.float32).reshape(shape)
         return shares
 
-    def _predict(self, matrix: FeatureMatrix, **how: bool) -> Any:
+    def _predict(self, matrix: FeatureMatrix, **how: Any) -> Any:
         values = matrix.select(self.reads)
         if not len(values):
             return np.empty(0)
-        threads = 2 if len(values) >= MANY_ROWS else 1
-        return self.booster.predict(values, raw_score=not how, num_threads=threads, **how)
+        how["num_threads"] = 2 if len(values) >= MANY_ROWS else 1
+        total = self.booster.predict(values, **how)
+        if self.residual:
+            total = total + self.residual.weight * self.residual.booster.predict(values, **how)
+        return total
 
 
 def model_name(column: str) -> str:
@@ -127,15 +161,43 @@ def model_name(column: str) -> str:
 
 
 def read_booster(path: Path, stage: str) -> Any:
-    """The booster of a file. LightGBM is imported here, as `sluice check` has no need of it."""
+    """The booster of a file, shared with whoever has the same open.
+
+    LightGBM is imported here, as `sluice check` has no need of it.
+    """
     import lightgbm
 
     if not path.is_file():
         raise NotReady(f"stage {stage!r} has no {path.name}; run `sluice train`")
     try:
-        return lightgbm.Booster(model_file=str(path))
-    except lightgbm.basic.LightGBMError as error:
+        return BOOSTERS.of(path.read_bytes(), lambda text: lightgbm.Booster(model_str=text.decode()))
+    except (lightgbm.basic.LightGBMError, UnicodeDecodeError) as error:
         raise Corrupt(f"stage {stage!r}: LightGBM cannot read {path.name}: {error}") from None
+
+
+def read_residual(directory: Path, reads: tuple[str, ...], stage: str) -> Residual | None:
+    """The residual of a stage's folder; None for a ranker that does not borrow.
+
+    Raises:
+        NotReady: if its trees are missing, or were trained on other columns.
+        Corrupt: if a file cannot be read.
+    """
+    path = directory / WEIGHT
+    if not path.is_file():
+        return None
+    try:
+        weight = msgspec.json.decode(path.read_bytes(), type=Weight).weight
+    except msgspec.MsgspecError as error:
+        raise Corrupt(f"stage {stage!r}: {path.name}: {error}") from None
+    booster = read_booster(directory / RESIDUAL, stage)
+    check_columns(booster, reads, stage)
+    return Residual(booster, weight)
+
+
+def write_residual(directory: Path, booster: Any, trees: int, weight: float) -> None:
+    """The two files of a residual: the booster's first `trees` trees, of which there is at least one."""
+    booster.save_model(directory / RESIDUAL, num_iteration=trees)
+    (directory / WEIGHT).write_bytes(msgspec.json.encode(Weight(weight)))
 
 
 def check_columns(booster: Any, reads: tuple[str, ...], stage: str) -> None:

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from features.errors import NotReady
 from features.transformer.encoder import Reading, SentenceEncoder, load_sentence_encoder, ready
-from features.transformer.loaded import Model, check_golden
-from features.transformer.model import MODEL, NOTES, TOKENIZER, decode, read_content
+from features.transformer.loaded import shared
+from features.transformer.model import MODEL, NOTES, TOKENIZER, Notes, read_content
 from features.transformer.session import SESSIONS
-from features.transformer.wordpiece import WordPieces
 
 FILES = (MODEL, TOKENIZER, NOTES)
 
@@ -63,8 +62,7 @@ def carried(state: Mapping[str, NDArray[Any]], reading: Reading) -> SentenceEnco
 
 def unpacked(state: Mapping[str, NDArray[Any]], reading: Reading) -> SentenceEncoder:
     """The encoder of a state's bytes."""
-    notes, tokenizer = decode(state[NOTES].tobytes()), state[TOKENIZER].tobytes()
+    notes = msgspec.json.decode(state[NOTES].tobytes(), type=Notes)
+    tokenizer = state[TOKENIZER].tobytes()
     session = SESSIONS.share(state[MODEL].tobytes(), notes.digest, MODEL)
-    model = Model(notes, session, WordPieces.load(tokenizer))
-    check_golden(model)
-    return ready(model, tokenizer, reading)
+    return ready(shared(notes, tokenizer, session, SESSIONS), tokenizer, reading)

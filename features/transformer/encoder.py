@@ -90,17 +90,20 @@ class SentenceEncoder:
             texts: in the order of their importance.
             prefix: stands before every text, as models of the E5 family ask for.
             table: vectors made before.
-            limit: until when.
+            limit: until when, and for whom: what was made for one tenant is not known to another, as what
+                an answer has cost would tell whether others hold a text too.
         """
         made = Encoded(texts, np.full((len(texts), self.dimension), np.nan, np.float32))
         rows = np.flatnonzero(~made.done)
         keys = [content_key(prefix + (texts[row] or "")) for row in rows.tolist()]
-        for known in (table, self.cache):
-            if known is not None:
-                rows, keys = made.fill(rows, keys, known.find(keys))
+        if table is not None:
+            rows, keys = made.fill(rows, keys, table.find(keys))
+        limit = limit or Unlimited()
+        keys = owned(keys, limit.share.tenant)
+        rows, keys = made.fill(rows, keys, self.cache.find(keys))
         if keys:
             work = Work(self, made, prefix, distinct(rows, keys))
-            work.run(limit or Unlimited())
+            work.run(limit)
         return made
 
 
@@ -166,6 +169,12 @@ class Work:
         for number, vector in zip(numbers, vectors, strict=True):
             rows = self.groups[number][1]
             self.made.vectors[rows], self.made.done[rows] = vector, True
+
+
+def owned(keys: list[bytes], tenant: str) -> list[bytes]:
+    """Keys that only one tenant's texts have; those of nobody in particular stay as they are."""
+    mark = content_key(tenant) if tenant else b""
+    return [mark + key for key in keys]
 
 
 ENCODERS: WeakValueDictionary[tuple[str, Reading, int], SentenceEncoder] = WeakValueDictionary()

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from features.columns import Floats, Rows
+from features.fairness import ALONE, Share
 from features.transformer.vector_cache import Flags
 
 
@@ -28,6 +29,7 @@ class Unlimited:
     left_s: float = inf
     expired: bool = False
     aside: Callable[[], AbstractContextManager[object]] = nullcontext
+    share: Share = ALONE
 
 
 @dataclass(slots=True, eq=False)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from features.columns import Floats
@@ -27,7 +29,7 @@ GOLDEN_TOLERANCE = 0.02
 """Absolute and relative: machines round sums differently, and a value may fall on the next int8 step."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Model:
     """A transformer that is ready; safe to share among threads."""
 
@@ -55,7 +57,7 @@ class Model:
 
 
 def load_model(directory: Path, sessions: Sessions = SESSIONS) -> Model:
-    """The model in a directory.
+    """The model in a directory, shared with whoever has the same open.
 
     Raises:
         NotReady: if a file is missing or does not fit the others.
@@ -64,9 +66,23 @@ def load_model(directory: Path, sessions: Sessions = SESSIONS) -> Model:
     notes = read_notes(directory)
     tokenizer = read_part(directory / TOKENIZER)
     session = sessions.share(read_content(directory, notes), notes.digest, MODEL)
-    check_inputs(notes, names(session))
-    model = Model(notes, session, WordPieces.load(tokenizer))
-    check_golden(model)
+    return shared(notes, tokenizer, session, sessions)
+
+
+def shared(notes: Notes, tokenizer: bytes, session: Any, sessions: Sessions) -> Model:
+    """The model of a session: a tokenizer is as large as a small session, and golden outputs are run once.
+
+    Raises:
+        NotReady: if the graph does not read what its family does.
+        Corrupt: if it scores otherwise than was written.
+    """
+    key = sha256(msgspec.json.encode(notes) + tokenizer).hexdigest()
+    model: Model | None = sessions.models.get(key)
+    if model is None or model.session is not session:
+        check_inputs(notes, names(session))
+        model = Model(notes, session, WordPieces.load(tokenizer))
+        check_golden(model)
+        sessions.models[key] = model
     return model
 
 

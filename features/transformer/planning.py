@@ -3,6 +3,7 @@
 Requests wait with pairs of different padded widths. A micro-batch holds pairs of one width, so that a pair's
 arithmetic does not depend on its company.
 
+- *Whose turn it is.* Tenants share by weight (`features/fairness.py`); all that follows is within one tenant.
 - *Who is next.* The request that was served least, in levels of doubling size, so that ten short pairs never
   stand behind a thousand long ones; within a level the earliest deadline. Whoever has not been served for
   `PATIENCE` cells is next, so that nobody starves.
@@ -18,12 +19,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from features.fairness import ALONE, Share, Turns
+
 QUANTUM = 1_024
 """Cells of the first level; the next ones are twice, four times … as wide."""
 PATIENCE = 4_096
 """Cells that may be run for others before a request that waits is served again."""
 WORTH_A_RUN = 96
 """Cells from which on a micro-batch loses less than about a tenth to the cost of a run."""
+TENANT_PATIENCE = 8 * PATIENCE
+"""Cells that may be run for tenants of higher classes before one that waits is served again."""
 SLICE_S = 0.012
 """Seconds that a micro-batch should take where somebody waits for an answer; one pair may take longer."""
 
@@ -40,6 +45,7 @@ class Waiting:
         served: cells taken so far.
         since: cells that the scheduler had run when it was last served, or when it came.
         cells: that wait.
+        share: whose it is.
     """
 
     arrival: int = 0
@@ -51,6 +57,7 @@ class Waiting:
     cells: int = 0
     count: int = 0
     lanes: dict[int, deque[int]] = field(default_factory=dict)
+    share: Share = ALONE
 
     def add(self, position: int, width: int) -> None:
         """One more pair, behind the others of its request."""
@@ -91,7 +98,13 @@ class Waiting:
         self.cells = self.count = 0
 
 
-Share = tuple[Waiting, list[int]]
+Part = tuple[Waiting, list[int]]
+"""Of a micro-batch: a request, and the positions of its pairs."""
+
+
+def turns() -> Turns:
+    """Tenants that had nothing yet."""
+    return Turns(TENANT_PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,35 +115,52 @@ class Circumstances:
         workers: that run micro-batches.
         spent: cells that were run so far.
         pace: seconds that a cell takes a worker, as measured; 0 where that is not known yet.
+        turns: what every tenant had; planning keeps it up to date.
     """
 
     workers: int = 1
     spent: int = 0
     pace: float = 0.0
+    turns: Turns = field(default_factory=turns)
 
 
-def next_batch(requests: Sequence[Waiting], now: Circumstances) -> list[Share]:
+def next_batch(requests: Sequence[Waiting], now: Circumstances) -> list[Part]:
     """Take the next micro-batch out of the queues: the positions of every request that has a part in it.
 
     Every request has to have a pair that waits.
     """
-    order = in_order(requests, now.spent)
+    order = in_order(requests, now)
     _, width = order[0].first
     own = max(1, room(order, now) // width)
-    shares: list[Share] = [(order[0], order[0].take(width, own, now.spent))]
-    free = WORTH_A_RUN // width - len(shares[0][1])
+    parts: list[Part] = [(order[0], order[0].take(width, own, now.spent))]
+    free = WORTH_A_RUN // width - len(parts[0][1])
     for request in order[1:]:
         if taken := request.take(width, free, now.spent):
-            shares.append((request, taken))
+            parts.append((request, taken))
             free -= len(taken)
-    return shares
+    now.turns.begin(order[0].share)
+    for request, taken in parts:
+        now.turns.charge(request.share, width * len(taken))
+    return parts
 
 
-def in_order(requests: Sequence[Waiting], spent: int) -> list[Waiting]:
+def in_order(requests: Sequence[Waiting], now: Circumstances) -> list[Waiting]:
     """Who is next, then who may join."""
-    starving = [one for one in requests if spent - one.since >= PATIENCE]
+    ranks = ranked(requests, now.turns)
+    turn = min(ranks, key=ranks.__getitem__)
+    starving = [one for one in requests if one.share == turn and now.spent - one.since >= PATIENCE]
     first = min(starving, key=lambda one: (one.since, one.arrival)) if starving else None
-    return sorted(requests, key=lambda one: (one is not first, one.level, one.due, one.arrival))
+    return sorted(
+        requests, key=lambda one: (one is not first, ranks[one.share], one.level, one.due, one.arrival)
+    )
+
+
+def ranked(requests: Sequence[Waiting], turns: Turns) -> dict[Share, tuple[int, float]]:
+    """The rank of every tenant that waits; it waits as long as the first of its requests."""
+    since: dict[Share, int] = {}
+    for one in requests:
+        since[one.share] = min(one.since, since.get(one.share, one.since))
+    return {share: turns.rank(share, waiting) for share, waiting in since.items()}
 
 
 def room(order: Sequence[Waiting], now: Circumstances) -> int:

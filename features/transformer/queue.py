@@ -11,7 +11,7 @@ from threading import TIMEOUT_MAX, Condition, RLock, Thread
 
 from features.errors import NotReady
 from features.transformer.packed import Pair, width
-from features.transformer.planning import WORTH_A_RUN, Circumstances, Waiting, next_batch
+from features.transformer.planning import WORTH_A_RUN, Circumstances, Waiting, next_batch, turns
 from features.transformer.ticket import Infer, Limit, Outcome, Ticket, attempt
 
 AHEAD = 64
@@ -55,13 +55,14 @@ class Queue:
         self.tickets: dict[int, Ticket] = {}
         self.threads: list[Thread] = []
         self.arrivals = self.spent = 0
+        self.turns = turns()
 
     def enter(self, limit: Limit, budget: int) -> Ticket:
         """A ticket for a new request."""
         with self.lock:
             self.arrivals += 1
             ahead = AHEAD if limit.at < inf else UNHURRIED
-            waiting = Waiting(self.arrivals, limit.at, budget, ahead, since=self.spent)
+            waiting = Waiting(self.arrivals, limit.at, budget, ahead, since=self.spent, share=limit.share)
             ticket = self.tickets[self.arrivals] = Ticket(waiting, limit, Condition(self.lock))
         return ticket
 
@@ -123,9 +124,9 @@ class Queue:
 
     def form(self, waiting: list[Waiting]) -> Batch:
         """A micro-batch of what waits."""
-        shares = next_batch(waiting, Circumstances(self.workers, self.spent, self.pace))
+        parts = next_batch(waiting, Circumstances(self.workers, self.spent, self.pace, self.turns))
         now = self.clock()
-        chosen = [(self.tickets[share.arrival], positions) for share, positions in shares]
+        chosen = [(self.tickets[one.arrival], positions) for one, positions in parts]
         batch = Batch([(ticket, some, ticket.begin(some, now)) for ticket, some in chosen], now)
         self.spent += batch.cells
         return batch

@@ -64,6 +64,7 @@ class Sessions:
     def __init__(self, settings: SessionSettings | None = None) -> None:
         self.settings = settings or SessionSettings()
         self.open: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self.models: WeakValueDictionary[str, Any] = WeakValueDictionary()
         self.lock = Lock()
 
     def share(self, content: bytes, digest: str = "", name: str = "model") -> Any:

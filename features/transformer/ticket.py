@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from features.columns import Rows
 from features.errors import NotReady
+from features.fairness import Share
 from features.transformer.packed import Pair, width
 from features.transformer.planning import Waiting
 
@@ -44,6 +45,11 @@ class Limit(Protocol):
     @property
     def aside(self) -> Callable[[], AbstractContextManager[object]]:
         """What is entered while the request only waits, so that others may compute."""
+        ...
+
+    @property
+    def share(self) -> Share:
+        """Whose request it is, for the fair use of a model by many tenants."""
         ...
 
 

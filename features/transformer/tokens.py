@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from threading import Lock
+from weakref import WeakValueDictionary
 
 from features.transformer.layout import Layout
 from features.transformer.packed import Ids, Pair
@@ -29,12 +30,16 @@ class Text:
 
 @dataclass
 class TokenCache:
-    """Tokens by content within a byte budget, the least recently used go first. Safe among threads."""
+    """Tokens by content within a byte budget, the least recently used go first. Safe among threads.
+
+    A cache that is shared holds its `tokenizer`, whose identity stands for it.
+    """
 
     budget: int
     used: int = 0
     entries: OrderedDict[bytes, Text] = field(default_factory=OrderedDict)
     lock: Lock = field(default_factory=Lock)
+    tokenizer: WordPieces | None = None
 
     def get(self, keys: Sequence[bytes]) -> list[Text | None]:
         """What is known of the keys."""
@@ -55,6 +60,28 @@ class TokenCache:
             while self.used > self.budget and self.entries:
                 _, old = self.entries.popitem(last=False)
                 self.used -= old.ids.nbytes + OVERHEAD
+
+
+class TokenCaches:
+    """Caches by what their tokens are, alive as long as a stage holds them: rankers that share a model share
+    what it has read."""
+
+    def __init__(self) -> None:
+        self._open: WeakValueDictionary[tuple[int, int, int], TokenCache] = WeakValueDictionary()
+        self._lock = Lock()
+
+    def of(self, tokenizer: WordPieces, reads: int, budget: int) -> TokenCache:
+        """The cache of a tokenizer's first `reads` tokens of texts, within a budget of bytes."""
+        key = (id(tokenizer), reads, budget)
+        with self._lock:
+            found = self._open.get(key)
+            if found is None:
+                found = self._open[key] = TokenCache(budget, tokenizer=tokenizer)
+            return found
+
+
+CACHES = TokenCaches()
+"""The process's caches."""
 
 
 def shares(query: int, document: int, room: int, query_tokens: int) -> tuple[int, int]:

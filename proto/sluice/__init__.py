@@ -20,6 +20,7 @@ from sluice.feedback import Impression, Interaction, Recorded, Rejected
 from sluice.request import Request
 from sluice.results import Explanation, Failure, FeatureValue, Passage, Ranking, Result, StageReport
 from sluice.retry import Retry
+from sluice.security import Tls
 
 __all__ = [
     "AsyncClient",
@@ -47,6 +48,7 @@ __all__ = [
     "ServerFault",
     "StageReport",
     "TimedOut",
+    "Tls",
     "UnknownName",
     "Unreachable",
 ]

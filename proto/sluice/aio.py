@@ -11,13 +11,14 @@ from uuid import uuid4
 import grpc
 import grpc.aio
 
-from sluice.client import OPTIONS, TIMEOUT_S
+from sluice.client import TIMEOUT_S
 from sluice.columns import Candidates
 from sluice.errors import from_rpc
 from sluice.feedback import Event, Recorded, to_record, to_recorded
 from sluice.request import Request, to_message
 from sluice.results import Failure, Ranking, to_either, to_ranking
 from sluice.retry import Retry
+from sluice.security import Tls, bearer, open_channel
 from sluice.v1 import ranking_pb2_grpc as rpc
 from sluice.v1.feedback_pb2_grpc import FeedbackStub
 
@@ -33,6 +34,8 @@ class AsyncClient:
         tenant: str,
         *,
         ranker: str = "",
+        token: str = "",
+        tls: Tls | None = None,
         timeout_s: float = TIMEOUT_S,
         retry: Retry | None = None,
         channel: Any = None,
@@ -44,7 +47,8 @@ class AsyncClient:
         self.tenant, self.ranker, self.timeout_s = tenant, ranker, timeout_s
         self._retry, self._clock, self._sleep, self._jitter = retry or Retry(), clock, sleep, jitter
         self._now = now
-        self._channel = channel or grpc.aio.insecure_channel(target, options=OPTIONS)
+        self._metadata = bearer(token)
+        self._channel = channel or open_channel(grpc.aio, target, tls)
         self._stub: Any = rpc.RankingStub(self._channel)  # type: ignore[no-untyped-call]
         self._feedback: Any = FeedbackStub(self._channel)  # type: ignore[no-untyped-call]
 
@@ -55,7 +59,7 @@ class AsyncClient:
         message = self._message(Request(query=query, candidates=candidates, **options))
 
         async def call(left: float) -> Ranking:
-            return to_ranking(await self._stub.Rank(message, timeout=left))
+            return to_ranking(await self._stub.Rank(message, timeout=left, metadata=self._metadata))
 
         return await self._attempt(call, timeout_s)
 
@@ -66,7 +70,7 @@ class AsyncClient:
         message = self._message(Request(query=query, candidates=candidates, **options))
 
         async def begin(left: float) -> tuple[Ranking, Any]:
-            answers = aiter(self._stub.RankStream(message, timeout=left))
+            answers = aiter(self._stub.RankStream(message, timeout=left, metadata=self._metadata))
             return to_ranking(await anext(answers)), answers
 
         first, rest = await self._attempt(begin, timeout_s)
@@ -79,7 +83,8 @@ class AsyncClient:
     ) -> AsyncIterator[Ranking | Failure]:
         """As `Client.rank_many`."""
         messages = (self._message(request, uuid4().hex) for request in requests)
-        answers = self._stub.RankMany(messages, timeout=self.timeout_s if timeout_s is None else timeout_s)
+        left = self.timeout_s if timeout_s is None else timeout_s
+        answers = self._stub.RankMany(messages, timeout=left, metadata=self._metadata)
         async for answer in translated(aiter(answers)):
             yield to_either(answer)
 
@@ -88,7 +93,7 @@ class AsyncClient:
         message = to_record(events, self.tenant, self._now())
 
         async def call(left: float) -> Recorded:
-            return to_recorded(await self._feedback.Record(message, timeout=left))
+            return to_recorded(await self._feedback.Record(message, timeout=left, metadata=self._metadata))
 
         return await self._attempt(call, timeout_s)
 
@@ -97,9 +102,8 @@ class AsyncClient:
     ) -> AsyncIterator[Recorded]:
         """As `Client.record_stream`."""
         messages = (to_record(batch, self.tenant, self._now()) for batch in batches)
-        answers = self._feedback.RecordStream(
-            messages, timeout=self.timeout_s if timeout_s is None else timeout_s
-        )
+        left = self.timeout_s if timeout_s is None else timeout_s
+        answers = self._feedback.RecordStream(messages, timeout=left, metadata=self._metadata)
         async for answer in translated(aiter(answers)):
             yield to_recorded(answer)
 

@@ -15,17 +15,19 @@ from sluice.feedback import Event, Recorded, to_record, to_recorded
 from sluice.request import Request, to_message
 from sluice.results import Failure, Ranking, to_either, to_ranking
 from sluice.retry import Retry
+from sluice.security import Tls, bearer, open_channel
 from sluice.v1 import ranking_pb2_grpc as rpc
 from sluice.v1.feedback_pb2_grpc import FeedbackStub
 
 T = TypeVar("T")
 
 TIMEOUT_S = 1.0
-OPTIONS = (("grpc.max_receive_message_length", -1),)
 
 
 class Client:
     """Asks one server for rankings; any number of threads may share it.
+
+    `token` is sent with every call; `tls` says whom to trust. A `channel` of your own brings its security.
 
     Attributes:
         timeout_s: of a whole call with all its attempts, unless the call names one; a call never goes
@@ -38,6 +40,8 @@ class Client:
         tenant: str,
         *,
         ranker: str = "",
+        token: str = "",
+        tls: Tls | None = None,
         timeout_s: float = TIMEOUT_S,
         retry: Retry | None = None,
         channel: grpc.Channel | None = None,
@@ -49,7 +53,8 @@ class Client:
         self.tenant, self.ranker, self.timeout_s = tenant, ranker, timeout_s
         self._retry, self._clock, self._sleep, self._jitter = retry or Retry(), clock, sleep, jitter
         self._now = now
-        self._channel = channel or grpc.insecure_channel(target, options=OPTIONS)
+        self._metadata = bearer(token)
+        self._channel = channel or open_channel(grpc, target, tls)
         self._stub: Any = rpc.RankingStub(self._channel)  # type: ignore[no-untyped-call]
         self._feedback: Any = FeedbackStub(self._channel)  # type: ignore[no-untyped-call]
 
@@ -63,7 +68,10 @@ class Client:
             RankError: its subclass says what to do next.
         """
         message = self._message(Request(query=query, candidates=candidates, **options))
-        return self._attempt(lambda left: to_ranking(self._stub.Rank(message, timeout=left)), timeout_s)
+        return self._attempt(
+            lambda left: to_ranking(self._stub.Rank(message, timeout=left, metadata=self._metadata)),
+            timeout_s,
+        )
 
     def rank_stream(
         self, query: str, candidates: Candidates, *, timeout_s: float | None = None, **options: Any
@@ -72,7 +80,7 @@ class Client:
         message = self._message(Request(query=query, candidates=candidates, **options))
 
         def begin(left: float) -> tuple[Ranking, Any]:
-            answers = self._stub.RankStream(message, timeout=left)
+            answers = self._stub.RankStream(message, timeout=left, metadata=self._metadata)
             return to_ranking(next(answers)), answers
 
         first, rest = self._attempt(begin, timeout_s)
@@ -87,7 +95,8 @@ class Client:
         A request without an id gets one. `timeout_s` is that of the whole call. Never sent again.
         """
         messages = (self._message(request, uuid4().hex) for request in requests)
-        answers = self._stub.RankMany(messages, timeout=self.timeout_s if timeout_s is None else timeout_s)
+        left = self.timeout_s if timeout_s is None else timeout_s
+        answers = self._stub.RankMany(messages, timeout=left, metadata=self._metadata)
         yield from translated(map(to_either, answers))
 
     def record(self, events: Iterable[Event], *, timeout_s: float | None = None) -> Recorded:
@@ -101,18 +110,19 @@ class Client:
             RankError: nothing is known to be accepted; send the same events again.
         """
         message = to_record(events, self.tenant, self._now())
-        return self._attempt(
-            lambda left: to_recorded(self._feedback.Record(message, timeout=left)), timeout_s
-        )
+
+        def call(left: float) -> Recorded:
+            return to_recorded(self._feedback.Record(message, timeout=left, metadata=self._metadata))
+
+        return self._attempt(call, timeout_s)
 
     def record_stream(
         self, batches: Iterable[Iterable[Event]], *, timeout_s: float | None = None
     ) -> Iterator[Recorded]:
         """Many batches on one call, answered in order; `timeout_s` is of the whole call. Never sent again."""
         messages = (to_record(batch, self.tenant, self._now()) for batch in batches)
-        answers = self._feedback.RecordStream(
-            messages, timeout=self.timeout_s if timeout_s is None else timeout_s
-        )
+        left = self.timeout_s if timeout_s is None else timeout_s
+        answers = self._feedback.RecordStream(messages, timeout=left, metadata=self._metadata)
         yield from translated(map(to_recorded, answers))
 
     def _message(self, request: Request, request_id: str = "") -> Any:

@@ -58,6 +58,7 @@ class Impression:
         scores: along the candidates; `propensities`: how probable the policy made each item's place.
         features: rows along the candidates, columns named by `feature_names`, under a `fingerprint`.
         ranker, version, arm: what ranked it. `ranked`: how many candidates there were in all.
+        teams: along the candidates, as an interleaved answer had them.
         event_id: "" = the request's id. `time`: None = now, by this machine's clock.
     """
 
@@ -80,6 +81,7 @@ class Impression:
     ranked: int = 0
     event_id: str = ""
     time: Time | None = None
+    teams: Sequence[int] | None = None
 
 
 Event = Interaction | Impression | Mapping[str, Any]
@@ -167,6 +169,7 @@ def to_impression(event: Impression, now: float) -> wire.Impression:
         positions=event.positions,
         scores=event.scores,
         propensities=event.propensities,
+        teams=event.teams,
         fingerprint=event.fingerprint,
         arm=event.arm,
         ranked=event.ranked,

@@ -1,7 +1,7 @@
 """Answers as frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import grpc
@@ -34,12 +34,14 @@ class Passage:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why an item has its score: `bias` and the contributions add up to that of `stage`; `passage` is the
-    one that a stage's score is due to, where one read the text in passages."""
+    one that a stage's score is due to, where one read the text in passages; `evidence` is what was known of
+    behaviour, such as `user_item.click.long`."""
 
     stage: str
     features: tuple[FeatureValue, ...]
     bias: float
     passage: Passage | None = None
+    evidence: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,11 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """An answer, best first."""
+    """An answer, best first.
+
+    `arm` is that of an experiment ("" = none). Where rankers were interleaved, `teams` says along `results` who
+    drafted each (0 = the control, -1 = nobody). Whoever logs the page by himself sends both on.
+    """
 
     request_id: str
     ranker: str
@@ -92,6 +98,8 @@ class Ranking:
     degraded: bool
     warnings: tuple[str, ...]
     final: bool
+    arm: str = ""
+    teams: tuple[int, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -118,6 +126,8 @@ def to_ranking(message: pb.RankResponse) -> Ranking:
         degraded=message.degraded,
         warnings=tuple(message.warnings),
         final=message.final,
+        arm=message.arm,
+        teams=tuple(message.teams),
     )
 
 
@@ -155,7 +165,8 @@ def to_explanation(message: pb.Explanation) -> Explanation:
         for each in message.features
     )
     passage = to_passage(message.passage) if message.HasField("passage") else None
-    return Explanation(message.stage, tuple(features), message.bias, passage)
+    evidence = {each.name: each.value for each in message.evidence}
+    return Explanation(message.stage, tuple(features), message.bias, passage, evidence)
 
 
 def to_passage(message: pb.Passage) -> Passage:

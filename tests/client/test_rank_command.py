@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from cli import rank
 from cli.rank import read_candidates, title
-from cli.serve import is_loopback
 from features.errors import InvalidInput
+from serving.credentials.reach import is_loopback
 from serving.server import Server
 from serving.testing import target
 

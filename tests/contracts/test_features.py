@@ -24,6 +24,8 @@ from features.testing import WORDS, random_batch, tiny_encoder
 ENCODER = "<the encoder of these tests>"
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
+    "affinity": [{"field": "genres"}],
+    "behaviour": [{"of": "item"}, {"of": "item", "statistic": "count"}],
     "bm25": [
         {"field": "title"},
         {"field": "body", "stem": True, "stop_words": True, "k1": 0.9, "b": 0.4},
@@ -55,6 +57,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"fields": ["title", "body"], "encoder": ENCODER},
         {"fields": ["title", "body"], "encoder": ENCODER, "combine": "max"},
     ],
+    "taste": [{"field": "embedding"}],
 }
 CASES = [(kind, i) for kind, examples in EXAMPLES.items() for i in range(len(examples))]
 

@@ -58,6 +58,17 @@ def write_booster(directory: Path) -> None:
     lightgbm.train(params, data, 20).save_model(directory / "model.txt")
 
 
+def write_borrowed(directory: Path) -> None:
+    """The same with a residual on top: its last ten trees once more."""
+    import lightgbm
+
+    from cascade.stages.lambdamart import write_residual
+
+    write_booster(directory)
+    last = lightgbm.Booster(model_file=str(directory / "model.txt")).model_to_string(start_iteration=10)
+    write_residual(directory, lightgbm.Booster(model_str=last), 10, 0.4)
+
+
 def write_weights(directory: Path) -> None:
     """Fitted weights."""
     import msgspec
@@ -121,6 +132,7 @@ EXAMPLES = {
     "cross_encoder": Example(CrossEncoder(name="ce", max_tokens=64, query_tokens=16), write_cross_encoder),
     "fixed": Example(Fixed(name="fixed", table=TABLE)),
     "lambdamart": Example(LambdaMart(name="lambdamart"), write_booster),
+    "lambdamart, residual": Example(LambdaMart(name="lambdamart"), write_borrowed),
     "linear": Example(Linear(name="linear"), write_weights),
     "linear, declared": Example(Linear(name="linear", weights=WEIGHTS, bias=0.5, missing=-1.0)),
     "linear, zscore": Example(Linear(name="linear", weights=WEIGHTS, normalise="zscore")),

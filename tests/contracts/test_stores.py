@@ -9,6 +9,7 @@ import pytest
 
 from cascade.bundle import open_bundle
 from cascade.memory_store import MemoryStore
+from cascade.promotion import Record, passed
 from cascade.store import DirectoryStore, Store
 from cascade.testing import NOON, write_tiny_bundle
 from features.errors import Conflict, Corrupt, InvalidInput, NotFound, NotReady
@@ -123,9 +124,9 @@ def test_a_promotion_that_lost_a_race_conflicts(store: Store, bundles: list[Path
 
 
 def test_what_is_not_there_is_named_with_what_is(store: Store, bundles: list[Path]) -> None:
-    """Unknown tenants, rankers and versions are told apart, with the ones there are."""
+    """Unknown tenants, rankers and versions are told apart, with the ones there are; tenants are not named."""
     version = store.publish("shop", "main", bundles[0])
-    with pytest.raises(NotFound, match="tenant: no tenant 'shopp'; there are shop"):
+    with pytest.raises(NotFound, match="^tenant: no tenant 'shopp'$"):
         store.rankers("shopp")
     with pytest.raises(NotFound, match="ranker: no ranker 'mian'; there are main"):
         store.versions("shop", "mian")
@@ -185,3 +186,40 @@ def test_of_many_promotions_that_expect_the_same_one_wins(store: Store, bundles:
     assert sorted(outcomes).count("lost") == len(threads) - 1
     assert store.promotion("shop", "main").version in outcomes
     assert store.promotion("shop", "main").history == ()
+
+
+def test_every_change_is_audited(store: Store, bundles: list[Path]) -> None:
+    """Publish, promote, approve and roll back are told in order, with who, before and after; reading is not."""
+    newest, middle, _ = publish(store, bundles)
+    store.promote("shop", "main", middle, actor="token:7")
+    forced = Record(version=newest, time="now", against=middle, forced=True, reason="a sale begins")
+    store.promote("shop", "main", newest, middle, forced, "token:7")
+    store.promote("shop", "main", newest)
+    store.rollback("shop", "main", actor="token:8")
+    store.approve("shop", "main", Record(version=newest, time="now", against=middle), "local:me")
+    told = [(one.action, one.before, one.after, one.actor) for one in store.audit("shop")[3:]]
+    assert told == [
+        ("promote", "", middle, "token:7"),
+        ("promote", middle, newest, "token:7"),
+        ("rollback", newest, middle, "token:8"),
+        ("approve", middle, newest, "local:me"),
+    ]
+    published = store.audit("shop")[:3]
+    assert [(one.action, one.actor.split(":")[0]) for one in published] == [("publish", "local")] * 3
+    assert [(one.forced, one.reason) for one in store.audit("shop")[3:5]] == [
+        (False, ""),
+        (True, "a sale begins"),
+    ]
+
+
+def test_an_approval_holds_for_what_serves_then(store: Store, bundles: list[Path]) -> None:
+    """A version is approved in the place of one other; decided on an older state it is a conflict."""
+    newest, middle, oldest = publish(store, bundles)
+    store.promote("shop", "main", oldest)
+    store.approve("shop", "main", Record(version=newest, time="now", against=oldest))
+    assert passed(store.promotion("shop", "main"), newest)
+    assert not passed(store.promotion("shop", "main"), middle)
+    store.promote("shop", "main", middle)
+    assert not passed(store.promotion("shop", "main"), newest)
+    with pytest.raises(Conflict):
+        store.approve("shop", "main", Record(version=newest, time="now", against=oldest))

@@ -1,13 +1,38 @@
 """The table from domain codes to gRPC statuses is total, and an internal error gives nothing away."""
 
+from typing import Any
+
 import grpc
 import pytest
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 
 from features import errors
 from features.errors import Code, Exhausted, InvalidInput, SluiceError
 from serving.status import INTERNAL_TEXT, LONGEST, TABLE, Gone, refusal
 
 CLASSES = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, SluiceError)]
+
+
+def rich(name: str) -> Any:
+    """A message of google.rpc, built from its published fields, as other clients have it."""
+    pool = DescriptorPool()
+    for known in (any_pb2, duration_pb2):
+        pool.AddSerializedFile(known.DESCRIPTOR.serialized_pb)
+    file = FileDescriptorProto(name="rpc.proto", package="google.rpc", syntax="proto3")
+    file.dependency.extend(["google/protobuf/any.proto", "google/protobuf/duration.proto"])
+    field = FieldDescriptorProto
+    status = file.message_type.add(name="Status").field
+    status.add(name="code", number=1, type=field.TYPE_INT32, label=field.LABEL_OPTIONAL)
+    status.add(name="message", number=2, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
+    kinds = {"type": field.TYPE_MESSAGE, "label": field.LABEL_REPEATED}
+    status.add(name="details", number=3, type_name=".google.protobuf.Any", **kinds)
+    delay = file.message_type.add(name="RetryInfo").field.add(name="retry_delay", number=1)
+    delay.type, delay.label, delay.type_name = field.TYPE_MESSAGE, 1, ".google.protobuf.Duration"
+    pool.Add(file)
+    return GetMessageClass(pool.FindMessageTypeByName(f"google.rpc.{name}"))
 
 
 def new_id() -> str:
@@ -41,10 +66,23 @@ def test_the_statuses_of_the_contract() -> None:
 
 
 def test_exhausted_says_when_to_come_back() -> None:
-    """RESOURCE_EXHAUSTED carries `retry-after-ms`."""
+    """RESOURCE_EXHAUSTED carries `retry-after-ms`, and the same as other clients read it."""
     error = Exhausted("full")
-    error.retry_after_s = 0.25
-    assert refusal(error, new_id).metadata == (("retry-after-ms", "250"),)
+    error.retry_after_s = 3.25
+    metadata = dict(refusal(error, new_id).metadata)
+    assert metadata["retry-after-ms"] == "3250"
+    status = rich("Status").FromString(metadata["grpc-status-details-bin"])
+    assert (status.code, status.message, len(status.details)) == (8, "full", 1)
+    assert status.details[0].type_url == "type.googleapis.com/google.rpc.RetryInfo"
+    told = rich("RetryInfo").FromString(status.details[0].value)
+    assert told.retry_delay.ToTimedelta().total_seconds() == 3.25
+
+
+def test_long_refusals_keep_their_details() -> None:
+    """Lengths of more than one byte on the wire are right too."""
+    error = Exhausted("ä" * 900)
+    found = dict(refusal(error, new_id).metadata)["grpc-status-details-bin"]
+    assert rich("Status").FromString(found).message == str(error)
 
 
 def test_an_unforeseen_error_gives_only_an_id() -> None:

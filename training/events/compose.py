@@ -97,12 +97,15 @@ def page_columns(pages: Shown, tenant: str) -> dict[str, pa.Array]:
 
 def item_columns(pages: Shown) -> dict[str, pa.Array]:
     """What was shown."""
-    scores, chances = (along_items(pages.table, name, pages.page) for name in ("scores", "propensities"))
+    scores, chances, teams = (
+        along_items(pages.table, name, pages.page) for name in ("scores", "propensities", "teams")
+    )
     return {
         "candidate_id": pages.candidates,
         "position": pa.array(pages.position.astype(np.int32)),
         "score": pa.array(scores, from_pandas=False),
         "propensity": pa.array(chances, from_pandas=False),
+        "team": pa.array(teams, from_pandas=False),
     }
 
 

@@ -15,7 +15,7 @@ from features.columns import Floats, Rows
 
 Flags = NDArray[np.bool_]
 
-LISTS = ("positions", "scores", "propensities")
+LISTS = ("positions", "scores", "propensities", "teams")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

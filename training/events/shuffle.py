@@ -21,7 +21,7 @@ from training.events.rules import Rules, Window
 
 EVENT_BYTES = 100
 """What an event takes in a segment, roughly."""
-NOT_NEEDED = {IMPRESSIONS: ("event_id", "ranked"), INTERACTIONS: ("source",)}
+NOT_NEEDED = {IMPRESSIONS: ("event_id", "ranked", "context", "arrival"), INTERACTIONS: ("source", "arrival")}
 FEATURES = ("features", "names", "fingerprint")
 
 

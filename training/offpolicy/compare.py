@@ -160,16 +160,20 @@ def harvested(seen: list[Impressions], slates: Slates) -> tuple[Doubles | None, 
 
     By swaps alone (`interventions.Harvest`), which suppose nothing of relevance.
     """
-    source = condensed(lambda: iter(seen))
-    cells = gather(source, Pairs.of(source), max(each.positions for each in seen), ranks)
     try:
-        curve = Harvest.of(cells).propensity()
+        curve = swaps(seen).propensity()
     except InvalidInput as error:
         return None, error.message
     known = int(np.logical_and.accumulate(curve > 0).sum())
     if known < slates.depth:
         return None, f"nothing links place {known + 1} to the first: no document was seen at both"
     return curve[:known], ""
+
+
+def swaps(seen: list[Impressions]) -> Harvest:
+    """What documents did that were seen at several places."""
+    source = condensed(lambda: iter(seen))
+    return Harvest.of(gather(source, Pairs.of(source), max(each.positions for each in seen), ranks))
 
 
 def notes(slates: Slates, made: tuple[Estimate, ...]) -> tuple[str, ...]:

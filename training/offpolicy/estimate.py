@@ -137,7 +137,8 @@ class Estimating:
     def mean(self, values: Doubles) -> Interval:
         """A mean of page values with the interval that was asked for."""
         if self.settings.interval == "bernstein":
-            span = (self.settings.clip + 1) * self.slates.depth
+            lowest = self.slates.depth if self.slates.meaning == "factored" else 1
+            span = (self.settings.clip + lowest) * self.slates.depth
             return bernstein(values, self.slates.cluster, span, level=self.settings.level)
         return self.resamples.interval(values, self.settings.level)
 
@@ -164,10 +165,12 @@ class Estimating:
         """Doubly robust first; the self-normalised one where weights have a mean of 1.
 
         Doubly robust and plain position-based estimates are the same unless weights are clipped: what the
-        model expects of a page then cancels.
+        model expects of a page then cancels. On pages whose places are filled each from its own candidates
+        a target shows items that the page does not, of which the model says nothing: no doubly robust ones.
         """
-        model = predicted(self.slates, self.curve)
-        yield self._answered(family, ROBUST, doubly_robust(self.slates, family.weights, model))
+        if self.slates.meaning != "factored":
+            model = predicted(self.slates, self.curve)
+            yield self._answered(family, ROBUST, doubly_robust(self.slates, family.weights, model))
         yield self._answered(family, IPS, ips(self.slates, family.weights))
         if family.mean is not None:
             yield self._answered(family, NORMALISED, self_normalised(self.slates, family.weights))

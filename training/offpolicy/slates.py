@@ -8,9 +8,10 @@ import numpy as np
 from features.columns import Doubles, Flags, Rows
 from features.errors import InvalidInput
 
-Meaning = Literal["place", "sequential", "page"]
+Meaning = Literal["place", "sequential", "page", "factored"]
 """What a logged propensity is the probability of: this item at this place, whatever else is shown; this item
-here given those above it; the whole page (the same number along it)."""
+here given those above it; the whole page (the same number along it); this item at this place, where places
+are drawn independently of each other."""
 
 NOWHERE = 1 << 30
 """`rank` of an item that the target does not show."""

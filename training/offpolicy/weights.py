@@ -22,7 +22,8 @@ def whole_page(slates: Slates) -> Doubles:
     Article Recommendation Algorithms" (WSDM 2011).
     """
     ratio = np.where(slates.counts, ratios(slates), 1.0)
-    joint = ratio.prod(axis=1) if slates.meaning == "sequential" else smallest(ratio, slates)
+    drawn = slates.meaning in ("sequential", "factored")
+    joint = ratio.prod(axis=1) if drawn else smallest(ratio, slates)
     return np.where(slates.counts, joint[:, None], 0.0)
 
 
@@ -48,6 +49,19 @@ def independent(slates: Slates) -> Doubles:
     Item-position IPS: Li et al., "Offline Evaluation of Ranking Policies with Click Models" (KDD 2018).
     """
     return np.where(slates.counts, ratios(slates), 0.0)
+
+
+def pseudoinverse(slates: Slates) -> Doubles:
+    """w = 1 + Σ_k (π(item_k at k) / π_0(item_k at k) - 1), the same along the page.
+
+    What a page earns is a sum over its places, each item's share by itself and its place alone; whose reward
+    a click is plays no part, so that attention or credit may go from one item to another. Needs places that
+    were drawn independently of each other, for which the pseudoinverse of the logging policy's second moments
+    has this form (Swaminathan et al., "Off-policy Evaluation for Slate Recommendation", NIPS 2017). A weight
+    may be negative, down to 1 - K.
+    """
+    change = np.where(slates.counts, ratios(slates) - 1.0, 0.0).sum(axis=1)
+    return np.where(slates.counts, 1.0 + change[:, None], 0.0)
 
 
 def ratios(slates: Slates) -> Doubles:
@@ -90,5 +104,6 @@ FAMILIES: Mapping[Meaning, tuple[tuple[str, Weigh], ...]] = {
     "place": (("independent", independent),),
     "sequential": (("cascade", cascade), ("whole page", whole_page)),
     "page": (("whole page", whole_page),),
+    "factored": (("pseudoinverse", pseudoinverse), ("independent", independent), ("whole page", whole_page)),
 }
 """What each kind of logged propensity allows; the first supposes least or varies least, and decides."""

@@ -26,25 +26,25 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from sluice.v1 import ranking_pb2 as sluice_dot_v1_dot_ranking__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sluice/v1/feedback.proto\x12\tsluice.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17sluice/v1/ranking.proto\"y\n\rRecordRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12*\n\x0bimpressions\x18\x02 \x03(\x0b\x32\x15.sluice.v1.Impression\x12,\n\x0cinteractions\x18\x03 \x03(\x0b\x32\x16.sluice.v1.Interaction\"\xe7\x02\n\nImpression\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06ranker\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x1f\n\x05query\x18\x06 \x01(\x0b\x32\x10.sluice.v1.Query\x12\x1d\n\x04user\x18\x07 \x01(\x0b\x32\x0f.sluice.v1.User\x12\x12\n\ncandidates\x18\x08 \x03(\t\x12\x11\n\tpositions\x18\t \x03(\r\x12\x0e\n\x06scores\x18\n \x03(\x02\x12)\n\x08\x66\x65\x61tures\x18\x0b \x01(\x0b\x32\x17.sluice.v1.NumberMatrix\x12\x13\n\x0b\x66ingerprint\x18\x0c \x01(\t\x12\x0b\n\x03\x61rm\x18\r \x01(\t\x12\x14\n\x0cpropensities\x18\x0e \x03(\x02\x12\x0e\n\x06ranked\x18\x0f \x01(\r\"\xb0\x02\n\x0bInteraction\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63\x61ndidate_id\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x14\n\x07\x64well_s\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12$\n\x08\x64well_by\x18\x07 \x01(\x0e\x32\x12.sluice.v1.DwellBy\x12\x12\n\x05value\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08position\x18\t \x01(\rH\x02\x88\x01\x01\x12\x0f\n\x07user_id\x18\n \x01(\t\x12\x12\n\nsession_id\x18\x0b \x01(\tB\n\n\x08_dwell_sB\x08\n\x06_valueB\x0b\n\t_position\"]\n\x0eRecordResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x11\n\tduplicate\x18\x02 \x01(\r\x12&\n\x08rejected\x18\x03 \x03(\x0b\x32\x14.sluice.v1.Rejection\";\n\tRejection\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t*M\n\x07\x44wellBy\x12\x18\n\x14\x44WELL_BY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44WELL_BY_CLIENT\x10\x01\x12\x13\n\x0f\x44WELL_BY_SERVER\x10\x02\x32\x92\x01\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12=\n\x06Record\x12\x18.sluice.v1.RecordRequest\x1a\x19.sluice.v1.RecordResponse\x12G\n\x0cRecordStream\x12\x18.sluice.v1.RecordRequest\x1a\x19.sluice.v1.RecordResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18sluice/v1/feedback.proto\x12\tsluice.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17sluice/v1/ranking.proto\"y\n\rRecordRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12*\n\x0bimpressions\x18\x02 \x03(\x0b\x32\x15.sluice.v1.Impression\x12,\n\x0cinteractions\x18\x03 \x03(\x0b\x32\x16.sluice.v1.Interaction\"\xf6\x02\n\nImpression\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06ranker\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x1f\n\x05query\x18\x06 \x01(\x0b\x32\x10.sluice.v1.Query\x12\x1d\n\x04user\x18\x07 \x01(\x0b\x32\x0f.sluice.v1.User\x12\x12\n\ncandidates\x18\x08 \x03(\t\x12\x11\n\tpositions\x18\t \x03(\r\x12\x0e\n\x06scores\x18\n \x03(\x02\x12)\n\x08\x66\x65\x61tures\x18\x0b \x01(\x0b\x32\x17.sluice.v1.NumberMatrix\x12\x13\n\x0b\x66ingerprint\x18\x0c \x01(\t\x12\x0b\n\x03\x61rm\x18\r \x01(\t\x12\x14\n\x0cpropensities\x18\x0e \x03(\x02\x12\x0e\n\x06ranked\x18\x0f \x01(\r\x12\r\n\x05teams\x18\x10 \x03(\x11\"\xb0\x02\n\x0bInteraction\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x14\n\x0c\x63\x61ndidate_id\x18\x03 \x01(\t\x12(\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x14\n\x07\x64well_s\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12$\n\x08\x64well_by\x18\x07 \x01(\x0e\x32\x12.sluice.v1.DwellBy\x12\x12\n\x05value\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08position\x18\t \x01(\rH\x02\x88\x01\x01\x12\x0f\n\x07user_id\x18\n \x01(\t\x12\x12\n\nsession_id\x18\x0b \x01(\tB\n\n\x08_dwell_sB\x08\n\x06_valueB\x0b\n\t_position\"]\n\x0eRecordResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x11\n\tduplicate\x18\x02 \x01(\r\x12&\n\x08rejected\x18\x03 \x03(\x0b\x32\x14.sluice.v1.Rejection\";\n\tRejection\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t*M\n\x07\x44wellBy\x12\x18\n\x14\x44WELL_BY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44WELL_BY_CLIENT\x10\x01\x12\x13\n\x0f\x44WELL_BY_SERVER\x10\x02\x32\x92\x01\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12=\n\x06Record\x12\x18.sluice.v1.RecordRequest\x1a\x19.sluice.v1.RecordResponse\x12G\n\x0cRecordStream\x12\x18.sluice.v1.RecordRequest\x1a\x19.sluice.v1.RecordResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sluice.v1.feedback_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DWELLBY']._serialized_start=1045
-  _globals['_DWELLBY']._serialized_end=1122
+  _globals['_DWELLBY']._serialized_start=1060
+  _globals['_DWELLBY']._serialized_end=1137
   _globals['_RECORDREQUEST']._serialized_start=97
   _globals['_RECORDREQUEST']._serialized_end=218
   _globals['_IMPRESSION']._serialized_start=221
-  _globals['_IMPRESSION']._serialized_end=580
-  _globals['_INTERACTION']._serialized_start=583
-  _globals['_INTERACTION']._serialized_end=887
-  _globals['_RECORDRESPONSE']._serialized_start=889
-  _globals['_RECORDRESPONSE']._serialized_end=982
-  _globals['_REJECTION']._serialized_start=984
-  _globals['_REJECTION']._serialized_end=1043
-  _globals['_FEEDBACK']._serialized_start=1125
-  _globals['_FEEDBACK']._serialized_end=1271
+  _globals['_IMPRESSION']._serialized_end=595
+  _globals['_INTERACTION']._serialized_start=598
+  _globals['_INTERACTION']._serialized_end=902
+  _globals['_RECORDRESPONSE']._serialized_start=904
+  _globals['_RECORDRESPONSE']._serialized_end=997
+  _globals['_REJECTION']._serialized_start=999
+  _globals['_REJECTION']._serialized_end=1058
+  _globals['_FEEDBACK']._serialized_start=1140
+  _globals['_FEEDBACK']._serialized_end=1286
 # @@protoc_insertion_point(module_scope)

@@ -31,7 +31,7 @@ class RecordRequest(_message.Message):
     def __init__(self, tenant: _Optional[str] = ..., impressions: _Optional[_Iterable[_Union[Impression, _Mapping]]] = ..., interactions: _Optional[_Iterable[_Union[Interaction, _Mapping]]] = ...) -> None: ...
 
 class Impression(_message.Message):
-    __slots__ = ("event_id", "request_id", "time", "ranker", "version", "query", "user", "candidates", "positions", "scores", "features", "fingerprint", "arm", "propensities", "ranked")
+    __slots__ = ("event_id", "request_id", "time", "ranker", "version", "query", "user", "candidates", "positions", "scores", "features", "fingerprint", "arm", "propensities", "ranked", "teams")
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class Impression(_message.Message):
     ARM_FIELD_NUMBER: _ClassVar[int]
     PROPENSITIES_FIELD_NUMBER: _ClassVar[int]
     RANKED_FIELD_NUMBER: _ClassVar[int]
+    TEAMS_FIELD_NUMBER: _ClassVar[int]
     event_id: str
     request_id: str
     time: _timestamp_pb2.Timestamp
@@ -62,7 +63,8 @@ class Impression(_message.Message):
     arm: str
     propensities: _containers.RepeatedScalarFieldContainer[float]
     ranked: int
-    def __init__(self, event_id: _Optional[str] = ..., request_id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ranker: _Optional[str] = ..., version: _Optional[str] = ..., query: _Optional[_Union[_ranking_pb2.Query, _Mapping]] = ..., user: _Optional[_Union[_ranking_pb2.User, _Mapping]] = ..., candidates: _Optional[_Iterable[str]] = ..., positions: _Optional[_Iterable[int]] = ..., scores: _Optional[_Iterable[float]] = ..., features: _Optional[_Union[_ranking_pb2.NumberMatrix, _Mapping]] = ..., fingerprint: _Optional[str] = ..., arm: _Optional[str] = ..., propensities: _Optional[_Iterable[float]] = ..., ranked: _Optional[int] = ...) -> None: ...
+    teams: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, event_id: _Optional[str] = ..., request_id: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ranker: _Optional[str] = ..., version: _Optional[str] = ..., query: _Optional[_Union[_ranking_pb2.Query, _Mapping]] = ..., user: _Optional[_Union[_ranking_pb2.User, _Mapping]] = ..., candidates: _Optional[_Iterable[str]] = ..., positions: _Optional[_Iterable[int]] = ..., scores: _Optional[_Iterable[float]] = ..., features: _Optional[_Union[_ranking_pb2.NumberMatrix, _Mapping]] = ..., fingerprint: _Optional[str] = ..., arm: _Optional[str] = ..., propensities: _Optional[_Iterable[float]] = ..., ranked: _Optional[int] = ..., teams: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Interaction(_message.Message):
     __slots__ = ("event_id", "request_id", "candidate_id", "time", "type", "dwell_s", "dwell_by", "value", "position", "user_id", "session_id")

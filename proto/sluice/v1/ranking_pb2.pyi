@@ -229,7 +229,7 @@ class TokenVectorColumn(_message.Message):
     def __init__(self, dimension: _Optional[int] = ..., type: _Optional[_Union[ElementType, str]] = ..., data: _Optional[bytes] = ..., counts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class RankResponse(_message.Message):
-    __slots__ = ("request_id", "ranker", "version", "results", "stages", "degraded", "warnings", "final", "failure")
+    __slots__ = ("request_id", "ranker", "version", "results", "stages", "degraded", "warnings", "final", "failure", "arm", "teams")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     RANKER_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -239,6 +239,8 @@ class RankResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    ARM_FIELD_NUMBER: _ClassVar[int]
+    TEAMS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     ranker: str
     version: str
@@ -248,7 +250,9 @@ class RankResponse(_message.Message):
     warnings: _containers.RepeatedScalarFieldContainer[str]
     final: bool
     failure: Failure
-    def __init__(self, request_id: _Optional[str] = ..., ranker: _Optional[str] = ..., version: _Optional[str] = ..., results: _Optional[_Iterable[_Union[Result, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., degraded: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., final: _Optional[bool] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
+    arm: str
+    teams: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, request_id: _Optional[str] = ..., ranker: _Optional[str] = ..., version: _Optional[str] = ..., results: _Optional[_Iterable[_Union[Result, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[StageReport, _Mapping]]] = ..., degraded: _Optional[bool] = ..., warnings: _Optional[_Iterable[str]] = ..., final: _Optional[bool] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., arm: _Optional[str] = ..., teams: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Result(_message.Message):
     __slots__ = ("id", "index", "score", "probability", "placed_by", "outcome", "explanation")
@@ -269,16 +273,18 @@ class Result(_message.Message):
     def __init__(self, id: _Optional[str] = ..., index: _Optional[int] = ..., score: _Optional[float] = ..., probability: _Optional[float] = ..., placed_by: _Optional[str] = ..., outcome: _Optional[str] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("stage", "features", "bias", "passage")
+    __slots__ = ("stage", "features", "bias", "passage", "evidence")
     STAGE_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     BIAS_FIELD_NUMBER: _ClassVar[int]
     PASSAGE_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     stage: str
     features: _containers.RepeatedCompositeFieldContainer[FeatureValue]
     bias: float
     passage: Passage
-    def __init__(self, stage: _Optional[str] = ..., features: _Optional[_Iterable[_Union[FeatureValue, _Mapping]]] = ..., bias: _Optional[float] = ..., passage: _Optional[_Union[Passage, _Mapping]] = ...) -> None: ...
+    evidence: _containers.RepeatedCompositeFieldContainer[FeatureValue]
+    def __init__(self, stage: _Optional[str] = ..., features: _Optional[_Iterable[_Union[FeatureValue, _Mapping]]] = ..., bias: _Optional[float] = ..., passage: _Optional[_Union[Passage, _Mapping]] = ..., evidence: _Optional[_Iterable[_Union[FeatureValue, _Mapping]]] = ...) -> None: ...
 
 class Passage(_message.Message):
     __slots__ = ("stage", "start", "end", "text")

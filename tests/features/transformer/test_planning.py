@@ -5,15 +5,17 @@ from math import inf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.fairness import Share as Tenant
 from features.transformer.planning import (
     PATIENCE,
     QUANTUM,
     SLICE_S,
     WORTH_A_RUN,
     Circumstances,
-    Share,
+    Part,
     Waiting,
     next_batch,
+    turns,
 )
 
 widths = st.sampled_from([16, 32, 48, 64, 256, 512])
@@ -29,9 +31,9 @@ def requests(*lists: list[int], due: float = 1.0, budget: int = 512, ahead: int 
     return made
 
 
-def drained(made: list[Waiting], workers: int = 1, pace: float = 0.0) -> list[list[Share]]:
+def drained(made: list[Waiting], workers: int = 1, pace: float = 0.0) -> list[list[Part]]:
     """Every micro-batch until nothing waits."""
-    batches: list[list[Share]] = []
+    batches: list[list[Part]] = []
     before = sum(one.served for one in made)
     while some := [one for one in made if one.count]:
         spent = sum(one.served for one in made) - before
@@ -39,7 +41,7 @@ def drained(made: list[Waiting], workers: int = 1, pace: float = 0.0) -> list[li
     return batches
 
 
-def ends(batches: list[list[Share]]) -> dict[int, int]:
+def ends(batches: list[list[Part]]) -> dict[int, int]:
     """Arrival → cells that were run until the request's last pair was."""
     spent, ended = 0, {}
     for shares in batches:
@@ -170,3 +172,73 @@ def test_batches_are_short_where_somebody_waits() -> None:
         assert len(positions) == most
     [one] = requests([16] * 18)
     assert [len(positions) for [(_, positions)] in drained([one], pace=pace)] == [9, 9]
+
+
+def of_tenants(*lists: tuple[Tenant, list[int]]) -> list[Waiting]:
+    """A request for each tenant and list of widths."""
+    made = requests(*(widths for _, widths in lists))
+    for one, (tenant, _) in zip(made, lists, strict=True):
+        one.share = tenant
+    return made
+
+
+def cells_at(batches: list[list[Part]], widths: dict[int, int], spent: int) -> dict[str, int]:
+    """Tenant → cells that were run for it within the first `spent`."""
+    got: dict[str, int] = {}
+    total = 0
+    for one, positions in (part for parts in batches for part in parts):
+        cells = widths[one.arrival] * len(positions)
+        if total + cells > spent:
+            return got
+        total += cells
+        got[one.share.tenant] = got.get(one.share.tenant, 0) + cells
+    return got
+
+
+def drained_by_turns(made: list[Waiting]) -> list[list[Part]]:
+    """Every micro-batch until nothing waits, with tenants' turns kept."""
+    batches: list[list[Part]] = []
+    kept = turns()
+    while some := [one for one in made if one.count]:
+        batches.append(next_batch(some, Circumstances(1, int(kept.done), 0.0, kept)))
+    return batches
+
+
+def test_many_requests_of_one_tenant_weigh_as_one() -> None:
+    """A tenant with twenty requests gets half of the model beside a tenant with one, not twenty parts."""
+    noisy, quiet = Tenant("noisy"), Tenant("quiet")
+    made = of_tenants(*[(noisy, [64] * 50)] * 20, (quiet, [64] * 400))
+    got = cells_at(drained_by_turns(made), dict.fromkeys(range(21), 64), 40_000)
+    assert abs(got["noisy"] - got["quiet"]) <= 2 * 512
+
+
+def test_weights_are_parts_of_the_model() -> None:
+    """Three to one gives three times as many cells while both wait."""
+    made = of_tenants((Tenant("a", 3.0), [32] * 2_000), (Tenant("b", 1.0), [32] * 2_000))
+    got = cells_at(drained_by_turns(made), {0: 32, 1: 32}, 40_000)
+    assert 2.7 <= got["a"] / got["b"] <= 3.3
+
+
+def test_a_higher_class_goes_first_and_a_lower_one_does_not_starve() -> None:
+    """Of two busy tenants the higher class gets almost everything, the lower one a batch now and then."""
+    made = of_tenants((Tenant("low", 1.0, 2), [64] * 500), (Tenant("high", 1.0, 0), [64] * 3_000))
+    got = cells_at(drained_by_turns(made), {0: 64, 1: 64}, 150_000)
+    assert 0 < got["low"] < 0.05 * got["high"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(queues, st.integers(1, 3))
+def test_tenants_change_no_plan_of_one_tenant(lists: list[list[int]], workers: int) -> None:
+    """With one tenant, whatever its weight and class, the micro-batches are those without any."""
+    plain, owned = requests(*lists), requests(*lists)
+    for one in owned:
+        one.share = Tenant("shop", 7.0, 2)
+
+    def plan(made: list[Waiting]) -> list[list[tuple[int, list[int]]]]:
+        kept, batches = turns(), []
+        while some := [one for one in made if one.count]:
+            parts = next_batch(some, Circumstances(workers, int(kept.done), 0.0, kept))
+            batches.append([(one.arrival, positions) for one, positions in parts])
+        return batches
+
+    assert plan(plain) == plan(owned)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import NotReady
+from features.fairness import ALONE, Share
 from features.transformer import scheduler as module
 from features.transformer.packed import Pair
 from features.transformer.queue import AHEAD
@@ -32,6 +33,7 @@ class Until:
     expired: bool = False
     left_s: float = WAIT_S
     aside: Callable[[], AbstractContextManager[object]] = nullcontext
+    share: Share = ALONE
 
 
 FOREVER = Until(inf, left_s=inf)

@@ -174,6 +174,7 @@ def impression(record: Mapping[str, Any], source: str) -> Impression:
         names=names,
         fingerprint=optional(record.get("fingerprint")) or (source if names else ""),
         values=to_values(record.get("values")),
+        teams=to_teams(record.get("teams"), rows),
         ranked=max(rows, int(number(record.get("ranked"), "ranked") or 0)),
         source=source,
         **{
@@ -218,6 +219,16 @@ def to_positions(values: Any, rows: int) -> tuple[int, ...]:
     if len(positions) != rows or not rising:
         raise InvalidInput(f"must be {rows} numbers that rise from 1", path="positions")
     return positions
+
+
+def to_teams(values: Any, rows: int) -> tuple[int, ...]:
+    """Who drafted each candidate of an interleaved page, -1 = nobody; none where it was not interleaved."""
+    if values is None or not len(values):
+        return ()
+    teams = tuple(int(-1 if (team := number(one, "teams")) is None else team) for one in values)
+    if len(teams) != rows or min(teams) < -1:
+        raise InvalidInput(f"must be {rows} numbers from -1", path="teams")
+    return teams
 
 
 def to_floats(values: Any, rows: int, path: str) -> bytes:

@@ -1,0 +1,1 @@
+"""Experiments on live traffic: what is declared, who takes part, and how rankings are interleaved."""

@@ -1,0 +1,100 @@
+"""The thread that keeps profiles up with the event log: an interaction counts within a second of its
+answer."""
+
+import threading
+from pathlib import Path
+
+import structlog
+
+from cascade.eventlog.layout import home_of
+from cascade.profiles.follow import advance, agree, resume
+from cascade.profiles.rules import Rules
+from cascade.profiles.store import ProfileStore
+from features.errors import SluiceError
+from serving.profiles.metrics import ProfileMetrics
+
+log = structlog.get_logger()
+
+SWEEP_TURNS = 3_600
+"""Turns between two sweeps of what has expired."""
+
+
+class Updater:
+    """Follows the logs of the tenants whose rankers read profiles. `turn` may also be called by hand."""
+
+    def __init__(
+        self, root: Path, store: ProfileStore, rules: Rules, every_s: float, metrics: ProfileMetrics
+    ) -> None:
+        self._root, self._store, self._rules, self._every_s = root, store, rules, every_s
+        self._metrics = metrics
+        self._tenants: dict[str, bool] = {}
+        self._lock, self._turning = threading.Lock(), threading.Lock()
+        self._stop, self._wake = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, tenant: str) -> None:
+        """Follow a tenant's log from now on."""
+        if tenant in self._tenants:
+            return
+        with self._lock:
+            self._tenants.setdefault(tenant, False)
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name="profiles", daemon=True)
+                self._thread.start()
+        self._wake.set()
+
+    def turn(self) -> int:
+        """Bring every tenant up to the end of its log; how many events were learned."""
+        with self._turning:
+            return sum(self._follow(tenant) for tenant in list(self._tenants))
+
+    def close(self) -> None:
+        """Stop after what is under way."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        turns = 0
+        while not self._stop.is_set():
+            self._wake.clear()
+            self.turn()
+            turns += 1
+            if turns % SWEEP_TURNS == 0:
+                self._sweep()
+            self._wake.wait(self._every_s)
+
+    def _follow(self, tenant: str) -> int:
+        """One tenant; a failure is counted and logged, and tried again in the next turn."""
+        try:
+            return self._learn(tenant)
+        except (SluiceError, OSError) as error:
+            self._metrics.failures.inc()
+            log.error("profiles_not_updated", tenant=tenant, reason=str(error))
+        except Exception as error:
+            self._metrics.failures.inc()
+            log.error("profiles_not_updated", tenant=tenant, exc_info=error)
+        return 0
+
+    def _learn(self, tenant: str) -> int:
+        if not self._tenants[tenant]:
+            agree(self._store, tenant, self._rules)
+            resume(self._store, tenant)
+            self._tenants[tenant] = True
+        total = 0
+        while not self._stop.is_set():
+            learned = advance(home_of(self._root, tenant), self._store, tenant, self._rules)
+            if not learned:
+                break
+            total += learned
+            self._metrics.events.inc(learned)
+        return total
+
+    def _sweep(self) -> None:
+        from time import time
+
+        try:
+            self._store.sweep(int(time() * 1e6))
+        except SluiceError as error:
+            log.error("profiles_not_swept", reason=str(error))
