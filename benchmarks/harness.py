@@ -20,7 +20,7 @@ from rich.table import Table
 
 T = TypeVar("T")
 
-APART = ("harness", "peers", "__main__")
+APART = ("films", "harness", "peers", "__main__")
 PACKAGES = ("sluice", "numpy", "numba", "lightgbm", "onnxruntime", "grpcio", "bm25s", "sentence-transformers")
 
 

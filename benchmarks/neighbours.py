@@ -2,8 +2,8 @@
 
 Three tenants ask at a steady rate (open loop: a request is sent at its time, whether or not those before it
 are answered, and its latency counts from then), first alone, then beside a fourth one in a process of its own
-that sends ten times what its quota allows; turn and turn about, because the machine is shared. The quiet ones
-take about a fifth of the machine, the quota is a tenth of it. A second case takes the quota away, so that fair
+that sends ten times what its quota allows; turn and turn about, because the machine is shared. The quiet
+ones take about a fifth of the machine, the quota is a tenth of it. A second case takes it away, so that fair
 queueing alone protects the others. The goal: a p99 within 1.5 times that alone.
 """
 
@@ -27,16 +27,19 @@ from cascade.store import DirectoryStore
 from cascade.tenants import Quota, Tenant, Tenants
 from serving.testing import serving_process
 from sluice.request import Request, to_message
+from sluice.v1 import ranking_pb2 as pb
 from sluice.v1 import ranking_pb2_grpc as rpc
 
 SHORT = False
 SEED = 3
 QUIET = ("quiet-1", "quiet-2", "quiet-3")
 NOISY = "noisy"
-ROUNDS, SECONDS = 4, 6.0
+ROUNDS, REQUESTS = 4, 150
+SHORTEST_S, LONGEST_S = 6.0, 20.0
+"""A turn lasts for so many quiet requests, within these bounds."""
 CALIBRATION = 30
 PART, QUOTA, EXCESS = 0.2, 0.1, 10.0
-"""Of the machine: what the quiet ones take together; the noisy one's quota, and how many times that it sends."""
+"""Of the machine: what the quiet ones take together; the noisy one's quota, and how often it sends that."""
 CANDIDATES = 100
 ALONE = "alone"
 
@@ -47,12 +50,17 @@ class Setting:
 
     Attributes:
         message: makes the request of a tenant.
-        rate: requests a second of each quiet tenant; `noise` of the noisy one.
+        rate: requests a second of all quiet tenants together; `noise` of the noisy one.
     """
 
     message: Callable[[str], Any]
     rate: float
     noise: float
+
+    @property
+    def seconds(self) -> float:
+        """How long a turn lasts."""
+        return min(LONGEST_S, max(SHORTEST_S, REQUESTS / self.rate))
 
 
 def run() -> Iterator[Row]:
@@ -88,7 +96,7 @@ def case(name: str, root: Path, rows: list[dict[str, Any]], limited: bool) -> It
     with serving_process(root) as server, grpc.insecure_channel(server.target) as channel:
         stub: Any = rpc.RankingStub(channel)  # type: ignore[no-untyped-call]
         seconds, units = calibrated(stub, message)
-        setting = Setting(message, PART / seconds / len(QUIET), QUOTA * EXCESS / seconds)
+        setting = Setting(message, PART / seconds, QUOTA * EXCESS / seconds)
         if limited:
             quota = Quota(rate=units * QUOTA / seconds, burst=units * QUOTA / seconds)
             Tenants(root).add(NOISY, Tenant(quota=quota))
@@ -121,7 +129,7 @@ def calibrated(stub: Any, message: Callable[[str], Any]) -> tuple[float, float]:
 def turns(
     stub: Any, target: str, setting: Setting, root: Path
 ) -> tuple[list[float], list[float], tuple[int, int]]:
-    """Milliseconds of quiet requests alone and beside the noisy one, and its requests answered and refused."""
+    """Milliseconds of quiet requests alone and beside the noisy one, and its own requests by outcome."""
     random, alone, beside, counts = np.random.default_rng(SEED), list[float](), list[float](), (0, 0)
     with noise(target, setting, root) as told:
         for _ in range(ROUNDS):
@@ -136,15 +144,12 @@ def turns(
 
 def latencies(stub: Any, setting: Setting, random: np.random.Generator) -> list[float]:
     """Milliseconds of every request that the quiet tenants send within one turn."""
-    gaps = random.exponential(
-        1 / (setting.rate * len(QUIET)), int(2 * SECONDS * setting.rate * len(QUIET)) + 10
-    )
-    due = np.cumsum(gaps)
+    due = np.cumsum(random.exponential(1 / setting.rate, int(2 * setting.seconds * setting.rate) + 10))
     messages = [setting.message(tenant) for tenant in QUIET]
     calls: list[tuple[float, Any]] = []
     done: dict[int, float] = {}
     start = perf_counter()
-    for number, moment in enumerate(due[due < SECONDS].tolist()):
+    for number, moment in enumerate(due[due < setting.seconds].tolist()):
         sleep(max(0.0, start + moment - perf_counter()))
         call = stub.Rank.future(messages[number % len(messages)], timeout=60)
         call.add_done_callback(lambda _, number=number: done.setdefault(number, perf_counter()))
@@ -180,7 +185,7 @@ def noise(target: str, setting: Setting, root: Path) -> Iterator[Callable[[str],
 def be_noisy(target: str, file: Path, rate: float) -> None:
     """Send the same request at a steady rate between the words `go` and `stop`, and count what came of it."""
     over, counts = threading.Event(), [0, 0]
-    message = rank.pb.RankRequest.FromString(file.read_bytes())
+    message = pb.RankRequest.FromString(file.read_bytes())
     with grpc.insecure_channel(target) as channel:
         stub: Any = rpc.RankingStub(channel)  # type: ignore[no-untyped-call]
 

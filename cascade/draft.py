@@ -15,7 +15,7 @@ import msgspec
 from cascade.build import load_steps
 from cascade.check import check_reads
 from cascade.config import CascadeConfig
-from cascade.files import digest, make_directory, relative_files, sync_tree, write_durably
+from cascade.files import make_directory, relative_files, sync_tree, write_durably
 from cascade.golden import record
 from cascade.manifest import (
     CONFIG,
@@ -30,6 +30,7 @@ from cascade.manifest import (
 )
 from cascade.states import save_states
 from features.batch import CandidateBatch
+from features.digests import digest
 from features.errors import Conflict
 from features.featureset import FeatureSet
 

@@ -1,6 +1,5 @@
 """Files that survive a crash: written, flushed to the disk, and only then put in place."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -48,12 +47,6 @@ def sync_file(path: Path) -> None:
     """A file's bytes, flushed to the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def relative_files(directory: Path) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from cascade.files import digest, read_text, relative_files
+from cascade.files import read_text, relative_files
+from features.digests import digest
 from features.errors import Corrupt, NotFound, NotReady
 
 SCHEMA = 1

@@ -14,141 +14,28 @@ which the next publish sweeps away unless a living process holds it.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
-from uuid import uuid4
-
-import msgspec
+from typing import Any
 
 from cascade.audit import AUDIT, Entry, append, local_actor, read_audit
 from cascade.changes import Changes, DirectoryChanges, announce
 from cascade.experiments.declared import Experiment
 from cascade.experiments.file import read_experiments, write_experiments
 from cascade.experiments.lifecycle import Experiments, begun, ended
-from cascade.files import (
-    held,
-    is_held,
-    locked,
-    make_directory,
-    remove_tree,
-    replace_durably,
-    sync_directory,
-    sync_tree,
-)
+from cascade.files import locked, make_directory, sync_tree
 from cascade.manifest import open_bundle, read_manifest
 from cascade.names import check_name, is_name
+from cascade.promoted import PROMOTED as PROMOTED
+from cascade.promoted import read_promotion, write_promotion
 from cascade.promotion import Promotion, Record, approved, back, forward
+from cascade.staging import LOCK, STAGING, put_in_place, staging
+from cascade.store_protocol import Store as Store
 from features.errors import Corrupt, NotFound, NotReady, SluiceError, Unavailable
 
-PROMOTED = "promoted.json"
 VERSIONS = "versions"
-STAGING = ".staging"
-LOCK = ".lock"
-
-
-class Store(Protocol):
-    """What serves whom. Names are checked before anything is looked up, so none can lead out of the store.
-
-    Every method raises InvalidInput for a malformed name, and those that read raise NotFound for a tenant, a
-    ranker or a version that is not there, naming those that are; other tenants are never named.
-    """
-
-    def tenants(self) -> tuple[str, ...]:
-        """All tenants, sorted."""
-        ...
-
-    def rankers(self, tenant: str) -> tuple[str, ...]:
-        """A tenant's rankers, sorted."""
-        ...
-
-    def versions(self, tenant: str, ranker: str) -> tuple[str, ...]:
-        """A ranker's versions, oldest first."""
-        ...
-
-    def promotion(self, tenant: str, ranker: str) -> Promotion:
-        """The version that serves ("" where none does yet), and those that did before."""
-        ...
-
-    def path(self, tenant: str, ranker: str, version: str | None = None) -> Path:
-        """The directory of a version's bundle, by default the promoted one's.
-
-        Raises:
-            NotReady: if nothing is promoted.
-        """
-        ...
-
-    def publish(self, tenant: str, ranker: str, bundle: Path, actor: str = "") -> str:
-        """Copy a bundle in and return its version; a version that is there already stays as it is.
-
-        `actor` is for the audit log, here and below; "" = who runs this process.
-
-        Raises:
-            Corrupt: if a file of the bundle is not the one that was written.
-        """
-        ...
-
-    def promote(
-        self,
-        tenant: str,
-        ranker: str,
-        version: str,
-        expected: str | None = None,
-        record: Record | None = None,
-        actor: str = "",
-    ) -> None:
-        """Let a version serve. `expected` is the version it should replace ("" = none); None = any.
-
-        `record` says how it came to serve, and is kept where the version changes.
-
-        Raises:
-            Conflict: if another one than `expected` serves.
-        """
-        ...
-
-    def rollback(self, tenant: str, ranker: str, expected: str | None = None, actor: str = "") -> str:
-        """Let the version before serve again, and return it.
-
-        Raises:
-            NotReady: if there is none before.
-            Conflict: if another one than `expected` serves.
-        """
-        ...
-
-    def approve(self, tenant: str, ranker: str, record: Record, actor: str = "") -> None:
-        """Keep that the gate agrees with a version in the place of the one that serves now.
-
-        Raises:
-            Conflict: if another one than `record.against` serves.
-        """
-        ...
-
-    def audit(self, tenant: str) -> tuple[Entry, ...]:
-        """Who published, approved, promoted and rolled back a tenant's rankers, and when; oldest first."""
-        ...
-
-    def changes(self) -> Changes:
-        """What is promoted from now on, for one reader (see `changes.py`)."""
-        ...
-
-    def experiments(self, tenant: str, ranker: str) -> Experiments:
-        """The ranker's experiments."""
-        ...
-
-    def start_experiment(self, tenant: str, ranker: str, experiment: Experiment) -> None:
-        """Let an experiment run (see `lifecycle.begun` for what it raises)."""
-        ...
-
-    def stop_experiment(self, tenant: str, ranker: str, time: str) -> Experiment:
-        """End the experiment that runs, and return it.
-
-        Raises:
-            NotReady: if none runs.
-        """
-        ...
 
 
 class DirectoryStore:
@@ -335,63 +222,3 @@ def age(directory: Path) -> float:
         return read_manifest(directory).manifest.created.timestamp()
     except SluiceError:
         return 0.0
-
-
-@contextmanager
-def staging(home: Path) -> Iterator[Path]:
-    """A staging folder of our own, after those of the dead are gone; it is removed if it is still there."""
-    staged = home / STAGING / uuid4().hex
-    with ExitStack() as stack:
-        with locked(home / LOCK):
-            sweep(home / STAGING)
-            staged.mkdir()
-            stack.callback(remove_tree, staged)
-            stack.enter_context(held(staged))
-        yield staged
-
-
-def sweep(directory: Path) -> None:
-    """Remove the staging folders that no living process holds."""
-    for folder in directory.iterdir():
-        if not is_held(folder):
-            remove_tree(folder)
-
-
-def put_in_place(staged: Path, target: Path) -> None:
-    """Move a bundle to where readers look. One that is there stays, unless it has come to harm."""
-    if target.exists():
-        if is_sound(target):
-            return
-        target.rename(staged.with_name(f"{staged.name}-harmed"))
-    staged.rename(target)
-    sync_directory(target.parent)
-
-
-def is_sound(directory: Path) -> bool:
-    """Whether a directory holds a bundle with all digests right."""
-    try:
-        open_bundle(directory)
-    except SluiceError:
-        return False
-    return True
-
-
-def read_promotion(path: Path) -> Promotion:
-    """What serves; nothing where the file is not there.
-
-    Raises:
-        Corrupt: if the file is not what promoting writes.
-    """
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Promotion)
-    except FileNotFoundError:
-        return Promotion()
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        where = "/".join(path.parts[-3:])  # tenant, ranker and file: callers need not know where the store is
-        raise Corrupt(f"{error}; promote a version again after removing the file", path=where) from None
-
-
-def write_promotion(path: Path, before: Promotion, after: Promotion) -> None:
-    """Let another version serve, if it is another one."""
-    if after != before:
-        replace_durably(path, msgspec.json.encode(after))

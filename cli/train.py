@@ -1,4 +1,4 @@
-"""`sluice train`: fit every stage of a cascade, from judgments or from an event log, and publish the bundle."""
+"""`sluice train`: fit every stage of a cascade, from judgments or from an event log; publish the bundle."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -151,11 +151,9 @@ class Admission:
 
     def _make_room(self, share: Share) -> None:
         """Send a waiting request home whose tenant holds more than the newcomer's will, or the newcomer."""
-        burden = self._burden(share, 1)
-        last = max(
-            self._waiting, key=lambda one: (self._burden(one.share, 0), one.since, id(one)), default=None
-        )
-        if last is None or self._burden(last.share, 0) <= burden:
+        latest_first = reversed(self._waiting)
+        last = max(latest_first, key=lambda one: self._burden(one.share, 0), default=None)
+        if last is None or self._burden(last.share, 0) <= self._burden(share, 1):
             raise self._exhausted()
         self._waiting.remove(last)
         last.dropped = True

@@ -110,12 +110,15 @@ class Edge(grpc.ServerInterceptor):
 
 
 def refuse(error: Exception, method: str, new_id: Callable[[], str], tenant: str) -> Refusal:
-    """What the caller is told of an error; the log is told all of one that nobody foresaw."""
+    """What the caller is told of an error; the log is told all of one that nobody foresaw.
+
+    Who sends too much is counted (`sluice_requests`, `sluice_tenant_refusals`), and shall not fill the log.
+    """
     refused = refusal(error, new_id)
     about = {"method": method, "tenant": tenant}
     if refused.error_id:
         log.error("internal_error", **about, error_id=refused.error_id, exc_info=error)
-    else:
+    elif refused.status is not grpc.StatusCode.RESOURCE_EXHAUSTED:
         log.info("refused", **about, status=refused.status.name, message=refused.message)
     return refused
 

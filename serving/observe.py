@@ -73,13 +73,23 @@ class Metrics:
         self.units = Counter(
             "sluice_tenant_units", "Candidates ranked and tokens read, by tenant.", ["tenant"], registry=one
         )
+        self.refusals = Counter(
+            "sluice_tenant_refusals", "Requests over their tenant's quota.", ["tenant"], registry=one
+        )
         self._tenants: set[str] = set()
 
     def spent(self, tenant: str, units: float) -> None:
         """A request of a tenant has cost so much; tenants beyond `TENANTS` are counted together."""
+        self.units.labels(self._label(tenant)).inc(units)
+
+    def over_quota(self, tenant: str) -> None:
+        """A request of a tenant was refused for its quota."""
+        self.refusals.labels(self._label(tenant)).inc()
+
+    def _label(self, tenant: str) -> str:
         if len(self._tenants) < TENANTS:
             self._tenants.add(tenant)
-        self.units.labels(tenant if tenant in self._tenants else OTHERS).inc(units)
+        return tenant if tenant in self._tenants else OTHERS
 
     def catalogue(self, catalogue: Catalogue) -> None:
         """Read what a catalogue holds whenever somebody asks."""

@@ -52,8 +52,10 @@ class Quotas:
         register: Register,
         clock: Callable[[], float] = monotonic,
         spent: Callable[[str, float], None] = lambda _tenant, _cost: None,
+        refused: Callable[[str], None] = lambda _tenant: None,
     ) -> None:
-        self._register, self._clock, self._spent = register, clock, spent
+        self._register, self._clock = register, clock
+        self._spent, self._refused = spent, refused
         self._buckets: dict[str, Bucket] = {}
         self._lock = threading.Lock()
 
@@ -64,8 +66,9 @@ class Quotas:
             Exhausted: over the quota, with the time after which it may be tried again.
         """
         quota = self._register.tenant(tenant).quota
-        if quota is not None:
-            self._charge(tenant, quota, cost)
+        if quota is not None and (error := self._charge(tenant, quota, cost)):
+            self._refused(tenant)
+            raise error
 
     def settle(self, tenant: str, charged: float, cost: float) -> None:
         """A request that was charged an estimate has cost so much: charge or give back the difference."""
@@ -75,9 +78,9 @@ class Quotas:
                 bucket.level -= cost - charged
         self._spent(tenant, cost)
 
-    def _charge(self, tenant: str, quota: Quota, cost: float) -> None:
+    def _charge(self, tenant: str, quota: Quota, cost: float) -> Exhausted | None:
         if quota.rate == 0:
-            raise exhausted("the tenant's quota is zero: it may rank nothing", CLOSED_S)
+            return exhausted("the tenant's quota is zero: it may rank nothing", CLOSED_S)
         with self._lock:
             bucket = self._buckets.get(tenant)
             if bucket is None:
@@ -85,9 +88,8 @@ class Quotas:
             wait = bucket.take(quota, cost, self._clock())
             if len(self._buckets) > FORGETFUL:
                 self._forget(bucket)
-        if wait:
-            text = f"over the tenant's quota of {quota.rate:g} units a second (this is {cost:.0f})"
-            raise exhausted(f"{text}; wait and send again", wait)
+        text = f"over the tenant's quota of {quota.rate:g} units a second (this is {cost:.0f})"
+        return exhausted(f"{text}; wait and send again", wait) if wait else None
 
     def _forget(self, kept: Bucket) -> None:
         """Buckets that nobody has drawn from for long enough to be full again, the oldest half."""

@@ -30,5 +30,5 @@ def tenancy_of(store: Source, settings: Settings, metrics: Metrics, clock: Calla
     home = store if isinstance(store, DirectoryStore) else None
     register = Register(Tenants(home.root) if home else Undeclared(), settings.poll_s)
     access = Access(register, bool(settings.tls.client_ca), clock)
-    quotas = Quotas(register, spent=metrics.spent)
+    quotas = Quotas(register, spent=metrics.spent, refused=metrics.over_quota)
     return Tenancy(register, access, quotas, RankersService(home, access, clock))

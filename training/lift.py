@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow.compute as pc
 
 from cascade.lift.curve import DEEPEST
 from cascade.lift.facts import Facts, stage_scores
@@ -166,4 +167,5 @@ def measured(seen: list[Impressions]) -> tuple[Doubles | None, str]:
 
 def is_called(pages: Pages, column: str, name: str) -> Flags:
     """bool[q]: pages whose column says so."""
-    return np.array([one == name for one in first(pages, column).to_pylist()], bool)
+    there: Flags = pc.equal(first(pages, column), name).to_numpy(zero_copy_only=False).astype(bool)
+    return there

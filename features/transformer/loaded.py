@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from features.columns import Floats
+from features.digests import digest
 from features.errors import Corrupt, NotReady
 from features.transformer import packed, padded
 from features.transformer.model import (
@@ -65,8 +66,17 @@ def load_model(directory: Path, sessions: Sessions = SESSIONS) -> Model:
     """
     notes = read_notes(directory)
     tokenizer = read_part(directory / TOKENIZER)
-    session = sessions.share(read_content(directory, notes), notes.digest, MODEL)
-    return shared(notes, tokenizer, session, sessions)
+    return shared(notes, tokenizer, session_of(directory, notes, sessions), sessions)
+
+
+def session_of(directory: Path, notes: Notes, sessions: Sessions) -> Any:
+    """The session of model.onnx; a file that is open already is not read again."""
+    path = directory / MODEL
+    if not notes.lender and path.is_file() and digest(path) == notes.digest:
+        session = sessions.open.get(notes.digest)
+        if session is not None:
+            return session
+    return sessions.share(read_content(directory, notes), notes.digest, MODEL)
 
 
 def shared(notes: Notes, tokenizer: bytes, session: Any, sessions: Sessions) -> Model:

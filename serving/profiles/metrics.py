@@ -1,6 +1,6 @@
 """What operators see of profiles. No tenant, user or item becomes a label."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -25,10 +25,5 @@ class ProfileMetrics:
         self.failures = Counter(
             "sluice_profile_update_failures",
             "Updates of profiles that failed and are tried again.",
-            registry=registry,
-        )
-        self.lag = Gauge(
-            "sluice_profile_lag_seconds",
-            "Age of the oldest event not yet learned, when it was learned last.",
             registry=registry,
         )

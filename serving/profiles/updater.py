@@ -2,11 +2,14 @@
 answer."""
 
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from cascade.eventlog.layout import home_of
+from cascade.events import MICROS
 from cascade.profiles.follow import advance, agree, resume
 from cascade.profiles.rules import Rules
 from cascade.profiles.store import ProfileStore
@@ -23,10 +26,16 @@ class Updater:
     """Follows the logs of the tenants whose rankers read profiles. `turn` may also be called by hand."""
 
     def __init__(
-        self, root: Path, store: ProfileStore, rules: Rules, every_s: float, metrics: ProfileMetrics
+        self,
+        root: Path,
+        store: ProfileStore,
+        rules: Rules,
+        every_s: float,
+        metrics: ProfileMetrics,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._root, self._store, self._rules, self._every_s = root, store, rules, every_s
-        self._metrics = metrics
+        self._metrics, self._clock = metrics, clock
         self._tenants: dict[str, bool] = {}
         self._lock, self._turning = threading.Lock(), threading.Lock()
         self._stop, self._wake = threading.Event(), threading.Event()
@@ -92,9 +101,7 @@ class Updater:
         return total
 
     def _sweep(self) -> None:
-        from time import time
-
         try:
-            self._store.sweep(int(time() * 1e6))
+            self._store.sweep(int(self._clock() * MICROS))
         except SluiceError as error:
             log.error("profiles_not_swept", reason=str(error))

@@ -15,11 +15,11 @@ import pytest
 from cascade import golden
 from cascade.bundle import Draft, load_ranker, open_bundle, write_bundle
 from cascade.config import parse_config
-from cascade.files import digest
 from cascade.request import RankRequest
 from cascade.testing import NOON, candidates, prices, request, write_tiny_bundle
 from features.batch import CandidateBatch, Query
 from features.columns import Column, keyword, number, text, timestamp, vector
+from features.digests import digest
 from features.errors import Conflict, Corrupt, InvalidConfig, NotFound, NotReady, SluiceError
 from features.registry import FEATURES, kinds
 

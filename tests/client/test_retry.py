@@ -51,7 +51,7 @@ class World:
         """The same for asyncio."""
         self.sleep(seconds)
 
-    def answer(self, request: pb.RankRequest, timeout: float) -> pb.RankResponse:
+    def answer(self, request: pb.RankRequest, timeout: float, metadata: object = ()) -> pb.RankResponse:
         """One attempt."""
         self.timeouts.append(timeout)
         self.now += self.took_s
@@ -59,11 +59,15 @@ class World:
             raise self.failures.pop(0)
         return pb.RankResponse(request_id="r", final=True)
 
-    async def async_answer(self, request: pb.RankRequest, timeout: float) -> pb.RankResponse:
+    async def async_answer(
+        self, request: pb.RankRequest, timeout: float, metadata: object = ()
+    ) -> pb.RankResponse:
         """The same for asyncio."""
         return self.answer(request, timeout)
 
-    def stream(self, request: pb.RankRequest, timeout: float) -> Iterator[pb.RankResponse]:
+    def stream(
+        self, request: pb.RankRequest, timeout: float, metadata: object = ()
+    ) -> Iterator[pb.RankResponse]:
         """One attempt that streams."""
         yield self.answer(request, timeout)
         yield self.answer(request, timeout)

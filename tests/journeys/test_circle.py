@@ -18,8 +18,8 @@ from training.simulate.log import between
 from training.simulate.users import PositionBasedUsers
 
 LIVE, HELD, DOCUMENTS = 100, 120, 12
-VISITS, SHOWN = 15, 8
-PATIENCE_S = 30.0
+VISITS, SHOWN = 10, 8
+PATIENCE_S = 120.0
 CASCADE = """
 log = true
 
@@ -160,7 +160,7 @@ def ranked(client: Client, requests: Sequence[Request]) -> list[Ranking]:
 def sluice(*arguments: object) -> str:
     """A command's standard output."""
     command = [sys.executable, "-c", "from cli.main import main; main()", *map(str, arguments)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 

@@ -1,5 +1,6 @@
 """Callers and what they may do, on real servers: tokens, roles, certificates, and who can reach the port."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,7 +30,7 @@ from serving.credentials.reach import check_reach
 from serving.server import Server
 from serving.settings import Settings, Tls
 from serving.testing import Shelf, channel, ranker, running, target
-from sluice import Client, Refused
+from sluice import AsyncClient, Client, Refused
 from sluice import Tls as ClientTls
 from sluice.v1 import feedback_pb2, ranking_pb2
 from sluice.v1 import rankers_pb2 as pb
@@ -208,6 +209,46 @@ def test_the_client_sends_its_token(server: Server) -> None:
         client.rank("q", rows)
     with pytest.raises(ValueError, match="line break"):
         Client(target(server), "shop", token="secret\n")
+
+
+def test_sluice_rank_takes_a_token(server: Server, tmp_path: Path) -> None:
+    """From an option or the environment; without one it says what is missing, and exits 1."""
+    from typer.testing import CliRunner
+
+    from cli.main import app
+
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"id": "a"}\n{"id": "b"}')
+    asked = [
+        "rank",
+        "--target",
+        target(server),
+        "--tenant",
+        "shop",
+        "--query",
+        "q",
+        "--candidates",
+        str(file),
+    ]
+    runner = CliRunner()
+    assert "b" in runner.invoke(app, [*asked, "--token", bearer("shop").text]).stdout
+    assert runner.invoke(app, asked, env={"SLUICE_TOKEN": bearer("shop").text}).exit_code == 0
+    refused = runner.invoke(app, asked)
+    assert refused.exit_code == 1
+    assert "Bearer" in refused.stderr
+
+
+def test_the_client_for_asyncio_sends_its_token(server: Server) -> None:
+    """The same, inside an event loop, for events too."""
+
+    async def ask_and_tell() -> tuple[str, int]:
+        how = {"token": bearer("shop").text, "timeout_s": 30, "now": NOW.timestamp}
+        async with AsyncClient(target(server), "shop", **how) as client:
+            ranked = await client.rank("q", [{"id": name} for name in "abc"])
+            click = {"request_id": "r", "candidate_id": "a", "type": "click"}
+            return ranked.ids[0], (await client.record([click])).accepted
+
+    assert asyncio.run(ask_and_tell()) == ("b", 1)
 
 
 def test_the_first_credentials_shut_an_open_server(tmp_path: Path) -> None:

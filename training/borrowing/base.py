@@ -8,7 +8,7 @@ compared with these.
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class Base:
     Attributes:
         name: `tenant/ranker@version`. `tenant`: whose it is.
         bundle, config, ranker: as it lies in the store, as it was declared, and loaded.
+        loaded: part → the stages without it, as far as somebody asked.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Base:
     bundle: Bundle
     config: CascadeConfig
     ranker: Ranker
+    loaded: dict[int, tuple[Step, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def sources(self) -> tuple[Source, ...]:
@@ -96,12 +98,16 @@ class Base:
                 " them; make the base by `sluice train-base` of several tenants, or from other labels",
                 path="--base",
             )
+        if source.part not in self.loaded:
+            self.loaded[source.part] = self._without(source.part)
+        return self.loaded[source.part]
+
+    def _without(self, part: int) -> tuple[Step, ...]:
         names, specs = self.ranker.features.names, self.config.stages
+        folders = (apart(self.stages / spec.name, part) for spec in specs)
         return tuple(
-            Step(
-                spec, spec.load(apart(self.stages / spec.name, source.part), available(names, specs[:place]))
-            )
-            for place, spec in enumerate(specs)
+            Step(spec, spec.load(folder, available(names, specs[:place])))
+            for place, (spec, folder) in enumerate(zip(specs, folders, strict=True))
         )
 
     def copy_stages(self, directory: Path) -> None:

@@ -1,5 +1,6 @@
 """One tenant's ranker, borrowed from a base as far as that serves it: fitted, chosen, written, published."""
 
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +19,7 @@ from training.borrowing import residual
 from training.borrowing.base import SOURCES, Base, Source, told
 from training.borrowing.choose import Choice, Contest, Settings, choose
 from training.borrowing.orders import score_by
-from training.borrowing.own import Own
+from training.borrowing.own import OWN, Own
 from training.dataset import StageData
 from training.drift import profile_entry
 from training.fit import fit_cascade
@@ -67,6 +68,8 @@ def borrow_and_publish(
 ) -> Borrowed:
     """Fit base + residual and the tenant's own ranker, let held-out queries choose, publish what they chose.
 
+    What long fits kept in the work folder is removed once the bundle is published.
+
     Raises:
         InvalidInput: for data that cannot be right; where the base has learned from these very labels.
     """
@@ -77,6 +80,9 @@ def borrow_and_publish(
         draft = drafted(borrower, choice, settings, files, context)
         write_bundle(bundle, draft, now)
         version = target.store.publish(target.tenant, target.ranker, bundle)
+    if context.work:
+        for name in (OWN, *(spec.name for spec in task.config.stages)):
+            shutil.rmtree(context.work / name, ignore_errors=True)
     return Borrowed(version, choice, (*task.collection.notes, *notes))
 
 

@@ -1,9 +1,9 @@
 """Which of the three a tenant gets: by held-out queries, and the base where they cannot tell.
 
 1. The queries are parted into folds by groups; everything below is of queries that the model had not seen.
-2. Residual trees: as many as held-out queries like best. Their weight is the share of their gain over the base
-   that the evidence allows to believe (`Mean.shrinkage`): 0, the base alone, without a gain; a half of it or
-   less at one standard error; all of it in the end. So the tenant's part fades in as evidence grows.
+2. Residual trees: as many as held-out queries like best. Their weight is the share of their gain over the
+   base that evidence allows to believe (`Mean.shrinkage`): 0, the base alone, without a gain; a half of it
+   or less at one standard error; all of it in the end. So the tenant's part fades in as evidence grows.
 3. The tenant's own ranker takes the place of that only if it is better by more than one standard error of the
    difference (the one-standard-error rule: Breiman et al., "Classification and Regression Trees", 1984,
    3.4.3).
@@ -17,7 +17,7 @@ import numpy as np
 
 from cascade.stages.lambdamart import LambdaMartTraining
 from features.columns import Doubles, Rows
-from features.errors import InvalidInput
+from features.errors import InvalidInput, NotReady
 from training.borrowing import own as own_ranker
 from training.borrowing import residual
 from training.borrowing.evidence import Figure, Mean
@@ -160,7 +160,7 @@ def own_values(contest: Contest, jury: Jury, folds: Rows, context: Context) -> t
         return None, "own ranker: not asked for"
     try:
         return jury.of_lists(own_ranker.out_of_fold(contest.own, folds, context)), ""
-    except InvalidInput as error:
+    except (InvalidInput, NotReady) as error:
         return None, f"own ranker: {error.message}"
 
 

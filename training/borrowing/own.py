@@ -16,6 +16,9 @@ from training.fit import fit_cascade, lists_of
 from training.runs import Lists
 from training.trainers import Context
 
+OWN = "own"
+"""The folder, in the work folder, of what long fits keep."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Own:
@@ -33,7 +36,7 @@ def out_of_fold(own: Own, folds: Rows, context: Context) -> Lists:
     """
     found: dict[str, Sequence[str] | Mapping[str, float]] = {}
     for fold in context.track(np.unique(folds).tolist(), "own ranker, out of fold"):
-        draft = replace(context.of(f"own/fold-{fold}"), figures=False)
+        draft = replace(context.of(f"{OWN}/fold-{fold}"), figures=False)
         learn, held = (own.data.queries(np.flatnonzero(part)) for part in (folds != fold, folds == fold))
         with tempfile.TemporaryDirectory() as folder:
             fit_cascade(own.config, learn, Path(folder), draft)

@@ -16,7 +16,8 @@ def ranked_models(source: Source, models: Sequence[ClickModel] = USUAL_MODELS) -
     """Model → its verdict, best first by perplexity given the clicks above; fitted on every other page.
 
     Estimates that suppose examination by rank (`latent`, `relevance`) are for logs where `dynamic_bayesian`
-    is not clearly first: where people read down and stop, take that model's own relevance.
+    is not clearly first. Where people read down and stop, that model's own relevance agrees best with the
+    truth, but is too rough to train on unless documents were seen often (`python -m benchmarks unbiased`).
     """
     learn, held = every_other(source, 0), every_other(source, 1)
     pairs = Pairs.of(learn)

@@ -26,7 +26,7 @@ from training.clicks.sums import summed
 from training.offpolicy.intervals import Interval, moments, ratio
 
 TIGHTEST = 5_000
-"""Pages at which the sequence is tightest; elsewhere it costs little: some 10 % at ten times as many."""
+"""Pages at which bounds are tightest, by their errors; 27 % wider at a tenth of them, 7 % at ten times."""
 PEOPLE = 50
 """Clusters that each side has to have before anything is said: the bound is one of large samples."""
 EVENTS = 20
@@ -91,12 +91,15 @@ def mean(sample: Sample, alpha: float) -> Interval | None:
 
 
 def interval(value: float, error: float, plain: float, pages: int, alpha: float) -> Interval | None:
-    """value ± se √((1 + 1/r) log((1 + r) / α²)), r = information over that of `TIGHTEST` independent pages.
+    """value ± se √((1 + 1/r) log((1 + r) / α²)), r = v / λ.
 
-    `plain`: the squared error that independent pages would have; None where nothing varies.
+    λ is such that bounds are tightest at the information of `TIGHTEST` independent pages, where r is about
+    -2 log α + log(1 - 2 log α). `plain`: the squared error that independent pages would have. None where
+    nothing varies.
     """
     if error <= 0 or plain <= 0:
         return None
-    gathered = pages / TIGHTEST * error**2 / plain
-    half = error * float(np.sqrt((1 + 1 / gathered) * (np.log1p(gathered) - 2 * np.log(alpha))))
+    strict = -2 * np.log(alpha)
+    gathered = (strict + np.log1p(strict)) * pages / TIGHTEST * error**2 / plain
+    half = error * float(np.sqrt((1 + 1 / gathered) * (np.log1p(gathered) + strict)))
     return Interval(value, value - half, value + half, 1 - alpha)

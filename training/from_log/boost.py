@@ -1,4 +1,4 @@
-"""Boosters of a sample: stopped early by held-out clicks, from scratch or on from yesterday's."""
+"""Boosters of a sample: stopped early by held-out clicks, from scratch or on from another one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cascade.stages.lambdamart import LambdaMartTraining
-from features.columns import Doubles, Floats
+from features.columns import Doubles, Flags, Floats
 from training.from_log.held import Yardstick
 from training.from_log.sample import Sample
 
@@ -23,13 +23,20 @@ class Judge:
 
     yardstick: Yardstick
     values: Floats
-    rows: Any
+    rows: Flags
 
     def measure(self, scores: Doubles) -> float:
         """The held-out metric of float64[m] scores."""
+        return self.yardstick.measure(self._every(scores))
+
+    def difference(self, scores: Doubles, others: Doubles) -> tuple[float, float]:
+        """The metric of the ones less that of the others, and its standard error."""
+        return self.yardstick.difference(self._every(scores), self._every(others))
+
+    def _every(self, scores: Doubles) -> Doubles:
         every = np.full(len(self.rows), np.nan)
         every[self.rows] = scores
-        return self.yardstick.measure(every)
+        return every
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,17 +53,13 @@ class Boosted:
     best: float
     start: Path | None
 
-    @property
-    def iterations(self) -> int:
-        """Trees to predict with, those that it began with included."""
-        return begun_with(self.start) + self.trees
-
-    def predict(self, values: Floats) -> Doubles:
-        """float64[n]."""
-        scores: Doubles = self.booster.predict(
-            values, raw_score=True, num_threads=1, num_iteration=self.iterations
+    def held(self, judge: Judge) -> Doubles:
+        """float64[m]: scores of the held-out rows by its best trees."""
+        count = begun_with(self.start) + self.trees
+        found: Doubles = self.booster.predict(
+            judge.values, raw_score=True, num_threads=1, num_iteration=count
         )
-        return scores
+        return found
 
 
 def boosted(sample: Sample, judge: Judge, training: LambdaMartTraining, start: Path | None) -> Boosted:
@@ -66,14 +69,13 @@ def boosted(sample: Sample, judge: Judge, training: LambdaMartTraining, start: P
     """
     import lightgbm
 
-    params = sample.parameters(training)
+    params, learn = sample.parameters(training), sample.dataset()
     curve: list[float] = []
 
     def score(predictions: Doubles, data: Any) -> tuple[str, float, bool]:  # noqa: ARG001
         curve.append(judge.measure(predictions))
         return "held", curve[-1], True
 
-    learn = sample.dataset(params)
     stop: list[Any] = []
     if training.early_stopping:
         stop = [lightgbm.early_stopping(training.early_stopping, verbose=False)]
@@ -96,7 +98,7 @@ def grown(sample: Sample, training: LambdaMartTraining, trees: int, start: Path 
     import lightgbm
 
     params = sample.parameters(training)
-    return lightgbm.train(params, sample.dataset(params), num_boost_round=trees, init_model=start)
+    return lightgbm.train(params, sample.dataset(), num_boost_round=trees, init_model=start)
 
 
 def begun_with(start: Path | None) -> int:

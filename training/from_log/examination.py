@@ -24,13 +24,14 @@ from training.progress import Track
 MOVED = 0.05
 """Share of impressions whose document was seen at other places of the same query too: from here on swaps
 are looked at."""
-SWAPS = 50.0
+SWAPS = 300.0
 """Swaps that a place takes part in, by their precision, for them to say anything of it."""
 TOP = 5
 """Places that swaps have to link, if there are as many."""
 REPEATED = 20.0
 """Impressions of a query's document, on average: from here on repeated clicks tell relevance."""
 LEAST = 1e-3
+REGRESSION = "regression_em"
 FEW_TREES = RegressionEm(trees=60)
 
 Fit = Callable[[Impressions], Doubles]
@@ -54,6 +55,11 @@ class Examination:
     high: Doubles
     moved: float
     repeated: float
+
+    @property
+    def identified(self) -> bool:
+        """Whether more than features tells it apart from relevance."""
+        return self.method != REGRESSION
 
     def at(self, place: Rows, clip: float) -> Doubles:
         """float64[n]: clipped, at places from 0; beyond the last one as at the last."""
@@ -99,20 +105,23 @@ def fit_examination(pages: LogPages, learning: Learning, seed: int, track: Track
     value = fit(shown)
     if not learning.resamples:
         return Examination(method, value, nothing, nothing, moved, repeated)
-    draws = max(5, learning.resamples // 5) if method == "regression_em" else learning.resamples
+    draws = max(5, learning.resamples // 5) if method == REGRESSION else learning.resamples
     found = bootstrap(fit, shown, unit="page", resamples=draws, seed=seed, track=track)
+    if method == REGRESSION:
+        return Examination(method, value, found.low**2, np.ones(len(value)), moved, repeated)
     return Examination(method, value, found.low, found.high, moved, repeated)
 
 
 def chosen(pages: LogPages, cells: Cells, moved: float, repeated: float) -> tuple[str, Fit]:
     """The method, and its fit."""
     width = cells.contexts
-    if moved >= MOVED and known_by_swaps(Harvest.of(cells))[:TOP].all():
-        return "interventions", partial(by_swaps, width=width)
+    known = known_by_swaps(Harvest.of(cells))
+    if moved >= MOVED and known[:TOP].all():
+        return "interventions", partial(by_swaps, known=known)
     if repeated >= REPEATED:
         return "latent", partial(by_repetition, width=width)
     keys, features = features_of_pairs(pages)
-    return "regression_em", partial(by_features, width=width, keys=keys, features=features)
+    return REGRESSION, partial(by_features, width=width, keys=keys, features=features)
 
 
 def moved_share(cells: Cells) -> float:
@@ -127,14 +136,12 @@ def known_by_swaps(found: Harvest) -> Flags:
     return enough
 
 
-def by_swaps(shown: Impressions, width: int) -> Doubles:
-    """float64[width] by swaps; a place that they do not tell has the value of the last one above it."""
+def by_swaps(shown: Impressions, known: Flags) -> Doubles:
+    """float64[K] by swaps; a place that they do not tell has the value of the last known one above it."""
     source = parts(shown)
-    found = Harvest.of(gather(source, Pairs.of(source), shown.positions, ranks))
-    known = known_by_swaps(found)
-    known[0] = True
-    above = np.maximum.accumulate(np.where(known, np.arange(len(known)), 0))
-    return relative(found.propensity()[above], width)
+    theta = Harvest.of(gather(source, Pairs.of(source), len(known), ranks)).propensity()
+    above = np.maximum.accumulate(np.where(known & np.isfinite(theta), np.arange(len(known)), 0))
+    return relative(theta[above], len(known))
 
 
 def by_repetition(shown: Impressions, width: int) -> Doubles:
@@ -144,11 +151,16 @@ def by_repetition(shown: Impressions, width: int) -> Doubles:
 
 
 def by_features(shown: Impressions, width: int, keys: Rows, features: Floats) -> Doubles:
-    """float64[width] by regression-EM."""
+    """float64[width]: the square root of what regression-EM finds.
+
+    A ranker that puts what is relevant first leaves features little to tell it from the place by, and places
+    get the blame for both. The truth lies between that and no bias at all: here half way, by its logarithm.
+    """
     source = parts(shown)
     pairs = Pairs.of(source)
     rows = features[np.searchsorted(keys, pairs.keys)]
-    return relative(FEW_TREES.fit(gather(source, pairs, shown.positions, ranks), rows).theta, width)
+    theta = FEW_TREES.fit(gather(source, pairs, shown.positions, ranks), rows).theta
+    return np.sqrt(relative(theta, width))
 
 
 def features_of_pairs(pages: LogPages) -> tuple[Rows, Floats]:

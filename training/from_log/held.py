@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cascade.eventlog.hashing import Hashes, mixed
-from features.columns import Doubles, Flags, Rows
+from features.columns import Doubles, Flags
 from features.errors import InvalidInput
 from training.clicks.sums import summed
 from training.from_log.examination import Examination
@@ -77,17 +77,27 @@ class Yardstick:
 
     def measure(self, scores: Doubles) -> float:
         """Between 0 and 1, of float64[n] scores along the rows, NaN last; ties as shown."""
-        there = np.where(np.isnan(scores), -np.inf, scores)
-        best = self._earned(ranks_of(self.gain, self.pages.offsets))
-        return self._earned(ranks_of(there, self.pages.offsets)) / max(best, 1e-12)
+        return float(self._by_page(scores).sum() / max(self._best(), 1e-12))
+
+    def difference(self, scores: Doubles, others: Doubles) -> tuple[float, float]:
+        """The metric of the ones less that of the others, and its standard error over pages."""
+        gained = self._by_page(scores) - self._by_page(others)
+        best = max(self._best(), 1e-12)
+        return float(gained.sum() / best), float(gained.std() * np.sqrt(len(gained)) / best)
 
     def as_shown(self) -> float:
         """Of the order that people saw."""
         return self.measure(-self.pages.place.astype(np.float64))
 
-    def _earned(self, rank: Rows) -> float:
-        counts = rank < self.depth
-        return float((self.gain[counts] / np.log2(2 + rank[counts])).sum())
+    def _best(self) -> float:
+        """What the best order would earn."""
+        return float(self._by_page(self.gain).sum())
+
+    def _by_page(self, scores: Doubles) -> Doubles:
+        """float64[q]: the DCG of every page."""
+        rank = ranks_of(np.where(np.isnan(scores), -np.inf, scores), self.pages.offsets)
+        earned = np.where(rank < self.depth, self.gain / np.log2(2 + rank), 0.0)
+        return summed(self.pages.page_of_row, earned, len(self.pages))
 
 
 def rows_with(pages: LogPages, kept: Flags) -> tuple[LogPages, Flags]:

@@ -4,10 +4,12 @@ A pair is an item i of a page that something was done with, and another item j o
 
     λ_ij = w_ij · |1/D(i) - 1/D(j)| · σ(s_j - s_i),    D(i) = log2(1 + rank of i by the scores so far)
 
-Inverse propensities: w_ij = v_i / θ_i over all j. As the mean of v_i is θ_i α_i, that of w_ij is α_i wherever
-i was shown, and i is put before j where α_i > α_j (Joachims, Swaminathan and Schnabel, "Unbiased
-Learning-to-Rank with Biased Feedback", WSDM 2017). LightGBM's weights of rows cannot say that: they would
-scale the two ends of a pair apart.
+Inverse propensities: w_ij = v_i / θ_i · min(θ_i, θ_j) over all j. As the mean of v_i is θ_i α_i, that of w_ij
+is α_i, but for a factor that is the same for w_ji; so i is put before j where α_i > α_j, wherever they were
+shown (Joachims, Swaminathan and Schnabel, "Unbiased Learning-to-Rank with Biased Feedback", WSDM 2017, whose
+weight 1 / θ_i is the first part). The factor keeps every weight at v_i or below, and lets pairs count by how
+often both items are seen (overlap weights: Li, Morgan and Zaslavsky, JASA 2018). LightGBM's weights of rows
+cannot say that: they would scale the two ends of a pair apart.
 
 Estimated jointly: w_ij = v_i / (t⁺_i t⁻_j) over the j that nothing was done with, with t⁺ and t⁻ of each
 place brought up to date in every round (Hu et al., "Unbiased LambdaMART", WWW 2019):
@@ -52,24 +54,24 @@ class PagePairs:
 
 def weighted_pairs(pages: LogPages, theta: Doubles) -> PagePairs:
     """Inverse propensities, `theta` along the rows: every item with worth against all others of its page."""
-    better, worse = all_pairs(pages)
-    return PagePairs(better, worse, normalised(pages.worth[better] / theta[better]))
+    better, worse = all_pairs(pages.worth, pages.offsets)
+    overlap = np.minimum(1.0, theta[worse] / theta[better])
+    return PagePairs(better, worse, normalised(pages.worth[better] * overlap))
 
 
-def unweighted_pairs(pages: LogPages) -> PagePairs:
+def unweighted_pairs(worth: Doubles, offsets: Rows) -> PagePairs:
     """Worth alone, against items that nothing was done with."""
-    better, worse = all_pairs(pages)
-    kept = pages.worth[worse] == 0
+    better, worse = all_pairs(worth, offsets)
+    kept = worth[worse] == 0
     better, worse = better[kept], worse[kept]
-    return PagePairs(better, worse, normalised(pages.worth[better]))
+    return PagePairs(better, worse, normalised(worth[better]))
 
 
-def all_pairs(pages: LogPages) -> tuple[Rows, Rows]:
+def all_pairs(worth: Doubles, offsets: Rows) -> tuple[Rows, Rows]:
     """Every row with worth, and every other row of its page."""
-    rows = np.flatnonzero(pages.clicked)
-    page = pages.page_of_row[rows]
-    sizes = pages.sizes[page]
-    better, worse = np.repeat(rows, sizes), spread(pages.offsets, page, sizes)
+    rows, every = np.flatnonzero(worth > 0), np.diff(offsets)
+    page = np.repeat(np.arange(len(every)), every)[rows]
+    better, worse = np.repeat(rows, every[page]), spread(offsets, page, every[page])
     other = better != worse
     return better[other], worse[other]
 

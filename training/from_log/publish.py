@@ -5,12 +5,15 @@ from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
+import msgspec
+
 from cascade.bundle import Draft, write_bundle
 from cascade.golden import sample
 from training.drift import profile_entry
 from training.from_log.base import unknown_candidates
-from training.from_log.examination import fit_examination
+from training.from_log.examination import Examination, fit_examination
 from training.from_log.held import Yardstick, held_out
+from training.from_log.settings import Learning, Unbiased
 from training.from_log.source import Source, read_source
 from training.from_log.stages import Course, LearnedStage, Lesson
 from training.from_log.task import Learned, LogTask
@@ -56,7 +59,15 @@ def lesson_of(task: LogTask, source: Source, context: Context) -> Lesson:
     seen = fit_examination(pages, learning, context.seed, context.track)
     held = held_out(pages, learning, context.seed)
     yardstick = Yardstick.of(pages, held, seen, learning.clip, DEPTH)
-    return Lesson(task.config, source.base, learning, seen, held, yardstick, task.go_on, context)
+    settled = msgspec.structs.replace(learning, unbiased=kind_of(learning, seen))
+    return Lesson(task.config, source.base, settled, seen, held, yardstick, task.go_on, context)
+
+
+def kind_of(learning: Learning, seen: Examination) -> Unbiased:
+    """What "auto" comes to: weights that rest on features alone would take relevance for position bias."""
+    if learning.unbiased != "auto":
+        return learning.unbiased
+    return "ips" if seen.identified else "joint"
 
 
 def taught(lesson: Lesson, source: Source, files: Path) -> tuple[LearnedStage, ...]:

@@ -19,7 +19,7 @@ from training.clicks.unbiased import DOUBT, STEPS
 from training.from_log.examination import Examination, features_of_pairs
 from training.from_log.held import rows_with
 from training.from_log.pages import LogPages
-from training.from_log.pairs import PairObjective, unweighted_pairs, weighted_pairs
+from training.from_log.pairs import PagePairs, PairObjective, unweighted_pairs, weighted_pairs
 from training.from_log.settings import Learning
 from training.lambdamart import parameters
 
@@ -46,7 +46,7 @@ class Sample:
     place: Rows | None = None
     pairs: PairObjective | None = None
 
-    def dataset(self, params: dict[str, Any]) -> Any:
+    def dataset(self) -> Any:
         """As LightGBM reads it."""
         import lightgbm
 
@@ -56,8 +56,14 @@ class Sample:
             position=self.place,
             group=self.sizes,
             feature_name=[model_name(name) for name in self.reads],
-            params=params,
+            free_raw_data=False,
         )
+
+    def comparisons(self) -> PagePairs:
+        """The pairs that it is about, with their weights."""
+        if self.pairs is not None:
+            return self.pairs.pairs
+        return unweighted_pairs(self.labels.astype(np.float64), np.concatenate([[0], np.cumsum(self.sizes)]))
 
     def parameters(self, training: LambdaMartTraining) -> dict[str, Any]:
         """LightGBM's, with a gain of g / 31 for grade g, so that nDCG's gain is an item's worth."""
@@ -108,7 +114,7 @@ def objective_of(pages: LogPages, learning: Learning, seen: Examination, truncat
     """Our own gradients, for "ips" and "joint"."""
     joint = learning.unbiased == "joint"
     theta: Doubles = seen.at(pages.place, learning.clip)
-    pairs = unweighted_pairs(pages) if joint else weighted_pairs(pages, theta)
+    pairs = unweighted_pairs(pages.worth, pages.offsets) if joint else weighted_pairs(pages, theta)
     return PairObjective(pairs, pages.offsets, pages.place, truncation, joint)
 
 

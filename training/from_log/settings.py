@@ -13,7 +13,7 @@ from training.clicks.behaviour import WEIGHTS, Rules
 from training.clicks.relevance import CLIP
 from training.events.rules import Rules as JoinRules
 
-Unbiased = Literal["ips", "position", "joint", "pooled", "none"]
+Unbiased = Literal["auto", "ips", "position", "joint", "pooled", "none"]
 UNBIASED: tuple[str, ...] = get_args(Unbiased)
 Split = Literal["time", "user"]
 Share = Annotated[float, msgspec.Meta(gt=0, lt=1)]
@@ -24,7 +24,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How to learn from a log.
 
     Attributes:
-        unbiased: what is done about position bias. "ips": pairs of a page's items weighted by inverse
+        unbiased: what is done about position bias. "auto": "ips" where the log tells how often places are
+            seen, by swaps or repetition, else "joint". "ips": pairs of a page's items weighted by inverse
             propensities, clipped and self-normalised. "joint": pairs weighted by click and non-click
             propensities that are estimated along with the trees (Unbiased LambdaMART). "position":
             LightGBM's own position-bias model. "pooled": clicks of a query and document pooled over all
@@ -46,7 +47,7 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         join: rules of the join (late, skewed, bots).
     """
 
-    unbiased: Unbiased = "ips"
+    unbiased: Unbiased = "auto"
     weights: dict[str, float] = msgspec.field(default_factory=lambda: dict(WEIGHTS))
     dwell: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     unseen: Literal["examination", "below_last_click"] = "examination"

@@ -1,6 +1,6 @@
 """Every stage of a cascade, learned from logged numbers, kept as it was, or taken as declared."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,7 @@ from cascade.config import CascadeConfig
 from cascade.deadline import NEVER
 from cascade.stage import SCORE, StageSpec
 from cascade.stages.fixed import Fixed
-from cascade.stages.lambdamart import MODEL, LambdaMart
+from cascade.stages.lambdamart import LambdaMart
 from cascade.stages.linear import Linear
 from features.columns import Flags, Floats, Rows
 from features.errors import NotReady
@@ -21,13 +21,13 @@ from training import linear
 from training.clicks.sums import summed
 from training.dataset import StageData
 from training.from_log.base import Base, no_stage
-from training.from_log.boost import Boosted, Judge, boosted, grown
+from training.from_log.boost import Judge
 from training.from_log.examination import Examination
 from training.from_log.held import Yardstick
 from training.from_log.pages import LogPages
-from training.from_log.sample import sample_of
+from training.from_log.sample import Sample, sample_of
 from training.from_log.settings import Learning
-from training.lambdamart import gain
+from training.from_log.trees import Fold, Ground, learn_trees
 from training.split import folds_of
 from training.trainers import Context, folds_wanted
 
@@ -119,37 +119,41 @@ class Course:
 
     def _boost(self, spec: LambdaMart, position: int, folder: Path) -> tuple[str, dict[str, Any], float, Any]:
         reads = spec.columns(self._columns(position))
-        learn, whole = self._given(~self.lesson.held), self._given(None)
-        judge = self._judge(reads)
-        sample = self._sample(learn, reads, spec)
-        best = boosted(sample, judge, spec.train, None)
-        tried = {"scratch": best.best}
-        notes: tuple[str, ...] = ()
-        if self.lesson.go_on:
-            best, notes = self._continued(spec, reads, sample, judge, best)
-            tried |= {"continued": best.best} if best.start else {}
-        final = grown(self._sample(whole, reads, spec), spec.train, best.trees, best.start)
-        folder.mkdir(parents=True, exist_ok=True)
-        final.save_model(folder / MODEL)
-        if self._read_later(position):
-            self._replace(spec, self._out_of_fold(spec, reads, best))
-        fit = {"trees": best.trees, "held_out": tried, "gain": gain(final, reads), "rows": len(learn.place)}
-        return "continued" if best.start else "learned", fit, best.best, notes
+        start, why = self._start(spec, reads)
+        ground = Ground(
+            learn=self._sample(~self.lesson.held, reads, spec),
+            whole=self._sample(None, reads, spec),
+            judge=self._judge(reads),
+            start=start,
+            why=why,
+        )
+        folds = self._folds(spec) if self._read_later(position) else np.zeros(0, np.int64)
+        found = learn_trees(spec, ground, folder, lambda: self._fold_samples(spec, reads, folds))
+        if len(folds):
+            self._replace(spec, self._out_of_fold(folds, found.scores))
+        return "continued" if found.best.start else "learned", found.fit, found.best.best, found.notes
 
-    def _continued(
-        self, spec: LambdaMart, reads: tuple[str, ...], sample: Any, judge: Judge, scratch: Boosted
-    ) -> tuple[Boosted, tuple[str, ...]]:
-        """The better of both on the held-out pages: on from the promoted model, or from scratch."""
-        start, why = None, "nothing is promoted"
-        if self.lesson.base:
-            start, why = self.lesson.base.booster(spec, reads)
-        if start is None:
-            return scratch, (f"stage {spec.name}: learned from scratch: {why}",)
-        found = boosted(sample, judge, spec.train, start)
-        if found.best > scratch.best:
-            return found, ()
-        told = f"going on from the promoted model reaches {found.best:.4f} on held-out pages"
-        return scratch, (f"stage {spec.name}: {told}, from scratch {scratch.best:.4f}; the latter was kept",)
+    def _start(self, spec: LambdaMart, reads: tuple[str, ...]) -> tuple[Path | None, str]:
+        """(the promoted booster, ""), or (None, why there is none)."""
+        if not self.lesson.go_on:
+            return None, ""
+        return self.lesson.base.booster(spec, reads) if self.lesson.base else (None, "nothing is promoted")
+
+    def _folds(self, spec: LambdaMart) -> Rows:
+        """int64[q]: pages of one query are in one fold."""
+        return folds_of(self.pages.groups(), folds_wanted(spec), self.lesson.context.seed)
+
+    def _fold_samples(self, spec: LambdaMart, reads: tuple[str, ...], folds: Rows) -> Iterator[Fold]:
+        numbers, values = np.unique(folds).tolist(), self.pages.matrix(reads).values
+        for fold in self.lesson.context.track(numbers, f"{spec.name}: out-of-fold scores"):
+            yield self._sample(folds != fold, reads, spec), values[folds[self.pages.page_of_row] == fold]
+
+    def _out_of_fold(self, folds: Rows, parts: Sequence[Floats]) -> Floats:
+        """float32[n]: scores by models that did not see the clicks of the row's query."""
+        scores = np.empty(len(self.pages.place), np.float32)
+        for fold, part in zip(np.unique(folds).tolist(), parts, strict=True):
+            scores[folds[self.pages.page_of_row] == fold] = part
+        return scores
 
     def _weigh(self, spec: Linear, position: int, folder: Path) -> tuple[str, dict[str, Any], float, Any]:
         """Weights by the softmax cross-entropy with gains v / θ: its mean is that of relevance, too."""
@@ -192,8 +196,9 @@ class Course:
             raise NotReady("no held-out page was scored by the stages before", path="--log")
         return Judge(self.lesson.yardstick, self.pages.matrix(reads).values[rows], self.reached[judged])
 
-    def _sample(self, pages: LogPages, reads: tuple[str, ...], spec: LambdaMart) -> Any:
-        return sample_of(pages, reads, self.lesson.learning, self.lesson.seen, spec.train)
+    def _sample(self, chosen: Flags | None, reads: tuple[str, ...], spec: LambdaMart) -> Sample:
+        given = self._given(chosen)
+        return sample_of(given, reads, self.lesson.learning, self.lesson.seen, spec.train)
 
     def _weighted(self, pages: LogPages, reads: tuple[str, ...]) -> StageData:
         theta = self.lesson.seen.at(pages.place, self.lesson.learning.clip)
@@ -206,20 +211,6 @@ class Course:
         columns = self._columns(position)
         stage = spec.load(folder, columns)
         return stage.score(pages.batch(), pages.matrix(columns), NEVER).scores
-
-    def _out_of_fold(self, spec: LambdaMart, reads: tuple[str, ...], best: Boosted) -> Floats:
-        """float32[n]: scores by models that did not see the clicks of the row's query."""
-        groups = self.pages.groups()
-        folds = folds_of(groups, folds_wanted(spec), self.lesson.context.seed)
-        scores = np.full(len(self.pages.place), np.nan, np.float32)
-        values = self.pages.matrix(reads).values
-        numbers = np.unique(folds).tolist()
-        for fold in self.lesson.context.track(numbers, f"{spec.name}: out-of-fold scores"):
-            learn = self._sample(self._given(folds != fold), reads, spec)
-            rows = np.flatnonzero((folds == fold)[self.pages.page_of_row])
-            booster = grown(learn, spec.train, best.trees, best.start)
-            scores[rows] = booster.predict(values[rows], raw_score=True, num_threads=1)
-        return scores
 
     def _replace(self, spec: StageSpec, scores: Floats) -> None:
         self.pages = self.pages.with_columns({SCORE + spec.name: scores})

@@ -25,7 +25,7 @@ def describe(
         **windows(source, stages),
         "examination": [round(float(value), 4) for value in lesson.seen.propensity],
         "click_model": lesson.seen.told(),
-        "learning": msgspec.to_builtins(task.learning),
+        "learning": {**msgspec.to_builtins(lesson.learning), "asked": task.learning.unbiased},
         "log": {"tenant": tenant, **log_entry(source)},
         "held_out": held_entry(lesson),
         "base": source.base.bundle.version if source.base else "",
@@ -85,13 +85,19 @@ def notes_of(source: Source, lesson: Lesson, stages: Sequence[LearnedStage]) -> 
     ]
     if source.gathered.surplus:
         told.append(f"{source.gathered.surplus:,} pages were left out at random, as most_rows allows no more")
-    if lesson.seen.method == "regression_em":
+    if not lesson.seen.identified:
         told.append(
-            "documents hardly moved and queries hardly repeat, so that features alone told position bias;"
-            " swap or explore a few places, or declare propensities"
+            "documents hardly moved and queries hardly repeat, so that the log does not tell position bias"
+            f" from relevance (learned as {lesson.learning.unbiased!r}); swap or explore a few places, or"
+            " declare propensities"
         )
     if source.base is None:
         told.append("nothing is promoted: golden queries hold candidates without values")
+    if source.base and not lesson.go_on and any(one.how == "learned" for one in stages):
+        told.append(
+            "learned from scratch: the order of what pages never show is unknown to it (--continue keeps what"
+            " a promoted booster knows of that)"
+        )
     if lesson.go_on and overlaps(source, lesson):
         told.append("the promoted bundle has learned from some of the held-out pages, which favours going on")
     return (*told, *(note for one in stages for note in one.notes))

@@ -121,6 +121,17 @@ def test_ratio_of_nothing_and_of_one_bag() -> None:
         assert (found.low, found.high) == (-np.inf, np.inf)
 
 
+def test_the_interval_of_a_ratio_by_hand() -> None:
+    """Bags that all earn the same a page leave no doubt; others as the linearised ratio says."""
+    sizes = np.array([1.0, 4.0, 10.0, 0.0])
+    sure = ratio(2 * sizes, sizes, 0.95)
+    assert (sure.value, sure.low, sure.high) == (2.0, 2.0, 2.0)
+    found = ratio(np.array([1.0, 3.0]), np.array([1.0, 1.0]), 0.95)
+    error = np.sqrt(2 / 1 * (1 + 1)) / 2
+    assert found.value == 2.0
+    assert found.high - found.value == pytest.approx(12.7062 * error, rel=1e-4)
+
+
 def test_people_are_counted_by_bags() -> None:
     """Linear counting is right within a tenth or so up to some hundred persons."""
     for people in (50, 150, 400):

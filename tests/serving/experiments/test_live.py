@@ -21,6 +21,8 @@ from cascade.experiments.declared import Experiment
 from cascade.pipeline import Step
 from cascade.ranker import Ranker
 from cascade.stage import StageResult
+from cascade.store import DirectoryStore
+from cascade.testing import write_tiny_bundle
 from features.columns import Floats, Input
 from features.featureset import FeatureSet
 from features.kinds.numeric import Numeric
@@ -291,3 +293,26 @@ def test_scores_are_finite_in_long_pages(ask: Ask) -> None:
     assert sorted(int(result.id) for result in answer.results) == list(range(500))
     assert Counter(answer.teams[:200]) == {0: 100, 1: 100}
     assert set(answer.teams[200:]) == {-1}
+
+
+def test_it_begins_and_ends_while_the_server_runs(tmp_path: Path) -> None:
+    """Started and stopped on the disk, it is noticed without a restart, its arm loaded and then let go."""
+    store = DirectoryStore(tmp_path / "store")
+    bundles = [write_tiny_bundle(tmp_path / f"b{number}", 3.0 + number) for number in range(2)]
+    old, new = (store.publish("demo", "default", bundle) for bundle in bundles)
+    store.promote("demo", "default", old)
+    declared = experiment("canary", arms=(old, new), shares=(0.01, 0.99))
+    request = pb.RankRequest(tenant="demo", query=pb.Query(text="q"), user=by("u"))
+    request.candidates.ids.extend(["a", "b", "c"])
+    made = Settings(port=0, poll_s=0.01, log=str(tmp_path / "log"))
+    with running(store, made) as server, channel(server) as opened:
+        stub = rpc.RankingStub(opened)
+
+        def answered(version: str) -> bool:
+            return any(stub.Rank(request, timeout=20).version == version for _ in range(5_000))
+
+        assert stub.Rank(request, timeout=20).version == old
+        store.start_experiment("demo", "default", declared)
+        assert answered(new)
+        store.stop_experiment("demo", "default", "2026-11-21")
+        assert answered(old)

@@ -5,6 +5,7 @@ import pytest
 
 from cascade.config import parse_config
 from cascade.pipeline import Step
+from features.errors import NotReady
 from training.borrowing.choose import NOTHING_JUDGED, ONE_GROUP, Choice, Settings, choose
 from training.borrowing.own import Own
 from training.borrowing.residual import Boosting
@@ -109,3 +110,18 @@ def test_a_base_without_trees_at_its_end_lends_itself_alone(step: Step) -> None:
     assert made.kind in ("base", "own")
     assert "no lambdamart to add trees to" in made.reasons[0]
     assert "residual" not in made.figures
+
+
+def test_an_own_ranker_that_cannot_be_fitted_leaves_the_others(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that is missing, say, is told as the reason, and the choice is between the other two."""
+
+    def unready(*_: object) -> None:
+        raise NotReady("needs torch")
+
+    monkeypatch.setattr("training.borrowing.own.out_of_fold", unready)
+    found = chosen(step, 40, (1, 1, 0))
+    assert found.kind == "residual"
+    assert found.reasons[1] == "own ranker: needs torch"
+    assert "own" not in found.figures

@@ -91,6 +91,20 @@ def test_same_seed_same_trees(step: Step, tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_trees_go_on_from_the_bases_score(step: Step) -> None:
+    """Grown or fitted from the scores of a base that is right they move scores less than from nothing: most
+    pairs are in order already."""
+    data, _ = tasted(80, (1, 0, 0), 7)
+    right = score_by([step], data).scores
+    names, how = data.matrix.names, (HOW[0].parameters(SMALL, data), 5)
+    held = np.arange(80) < 10
+    grown = [grow(data, start, names, how, held)[0] for start in (right, 0 * right)]
+    made = [fit(data, start, names, HOW, 5) for start in (right, 0 * right)]
+    for from_base, from_nothing in (grown, made):
+        sizes = [np.ptp(predict(each, data.matrix.values, 5)) for each in (from_base, from_nothing)]
+        assert sizes[0] < 0.8 * sizes[1]
+
+
 def test_values_are_the_first_trees_own(step: Step, tmp_path: Path) -> None:
     """`predict` of some trees is what a model cut to them gives."""
     data, _ = tasted(50, (1, 1, 0), 9)

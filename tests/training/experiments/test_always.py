@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from features.columns import Doubles, Rows
-from training.experiments.always import EVENTS, PEOPLE, Sample, difference, interval, mean
+from training.experiments.always import EVENTS, PEOPLE, TIGHTEST, Sample, difference, interval, mean
 
 ALPHA = 0.05
 RUNS = 60
@@ -85,6 +85,23 @@ def test_an_arm_that_earns_nothing_is_found() -> None:
     """A broken arm, in which nobody clicks, has no spread of its own, and is found all the same."""
     found = [ever_excludes(seed, (0.1, 0.0), 0.2, 0.0, 0.0)[0] for seed in range(30)]
     assert np.mean(found) > 0.9
+
+
+def test_the_bound_is_that_of_the_mixture() -> None:
+    """Half the width is √((V + λ) log((V + λ) / (λ α²))) / n; walks leave it as rarely as it says."""
+    lengths = np.arange(200, 20_001, 50)
+    strict = -2 * np.log(ALPHA)
+    scale = TIGHTEST / (strict + np.log(1 + strict))
+    bound = np.sqrt((lengths + scale) * np.log((lengths + scale) / (scale * ALPHA**2)))
+    for n, edge in zip(lengths.tolist(), bound.tolist(), strict=True):
+        found = interval(0.0, n**-0.5, 1 / n, n, ALPHA)
+        assert found is not None
+        assert found.high * n == pytest.approx(edge)
+    random, left = np.random.default_rng(4), 0
+    for _ in range(500):
+        walk = np.cumsum(random.standard_normal(lengths[-1]))[lengths - 1]
+        left += bool((np.abs(walk) > bound).any())
+    assert 0.005 < left / 500 <= ALPHA + 3 * np.sqrt(ALPHA * (1 - ALPHA) / 500)
 
 
 def test_preferences_of_pages() -> None:

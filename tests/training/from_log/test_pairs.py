@@ -1,10 +1,12 @@
 """Gradients of pairs, against the formula written out and against the law that they are to follow."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
-from features.columns import Doubles
+from features.columns import Doubles, Rows
 from training.from_log.pages import LogPages
 from training.from_log.pairs import (
     PagePairs,
@@ -40,18 +42,18 @@ def pages(worth: list[list[float]]) -> LogPages:
 
 
 def test_every_item_with_worth_is_paired_with_all_others_of_its_page() -> None:
-    """Pages are kept apart; two that were clicked meet both ways; weights are worth over θ, of mean 1."""
+    """Pages are kept apart; two that were clicked meet both ways; no weight is above worth."""
     logged = pages([[0, 1, 0.5], [0, 0], [1, 0]])
-    better, worse = all_pairs(logged)
+    better, worse = all_pairs(logged.worth, logged.offsets)
     assert list(zip(better.tolist(), worse.tolist(), strict=True)) == [(1, 0), (1, 2), (2, 0), (2, 1), (5, 6)]
     found = weighted_pairs(logged, np.array([1, 0.5, 0.25, 1, 0.5, 1, 0.5]))
-    raw = np.array([2, 2, 2, 2, 1.0])
+    raw = np.array([1, 0.5, 0.5, 0.5, 0.5])
     np.testing.assert_allclose(found.weight, raw / raw.mean())
 
 
 def test_pairs_of_unbiased_lambdamart_are_of_clicked_and_unclicked_items() -> None:
     """Items that both have worth say nothing of each other there."""
-    found = unweighted_pairs(pages([[0, 1, 0.5]]))
+    found = unweighted_pairs(np.array([0, 1, 0.5]), np.array([0, 3]))
     assert list(zip(found.better.tolist(), found.worse.tolist(), strict=True)) == [(1, 0), (2, 0)]
 
 
@@ -82,23 +84,31 @@ def draws(appeal: Doubles, count: int) -> LogPages:
     return pages(clicked.astype(float).tolist())
 
 
+def preference(pairs: PagePairs, by_row: Rows, i: int, j: int) -> float:
+    """What speaks for i before j, over what speaks for j before i."""
+    better, worse = by_row[pairs.better], by_row[pairs.worse]
+    ahead, behind = (pairs.weight[(better == a) & (worse == b)].sum() for a, b in ((i, j), (j, i)))
+    return float(ahead / behind)
+
+
 def test_weights_take_the_place_out_of_the_mean_of_pairs() -> None:
-    """Over many pages w_ij is in proportion to what i is worth, wherever it stood; raw clicks are not."""
+    """Over many pages w_ij to w_ji is as what i is worth to what j is; raw clicks are not."""
     appeal = np.array([0.3, 0.3, 0.6, 0.6])
     logged = draws(appeal, 40_000)
     by_row = logged.document % 4
     fair = weighted_pairs(logged, THETA[logged.place])
-    sums = np.bincount(by_row[fair.better], fair.weight, 4)
-    np.testing.assert_allclose(sums / sums[0], appeal / appeal[0], rtol=0.08)
     raw = weighted_pairs(logged, np.ones(len(logged.place)))
-    biased = np.bincount(by_row[raw.better], raw.weight, 4)
-    assert biased[0] > biased[3]
+    for i, j in combinations(range(4), 2):
+        assert preference(fair, by_row, i, j) == pytest.approx(appeal[i] / appeal[j], rel=0.1)
+    assert preference(raw, by_row, 0, 3) > 1
 
 
 def test_joint_estimation_finds_that_lower_places_are_clicked_less_for_their_place() -> None:
     """With documents of one appeal, t⁺ falls down the page like θ to the power that draws it to 1."""
     logged = draws(np.full(4, 0.5), 20_000)
-    objective = PairObjective(unweighted_pairs(logged), logged.offsets, logged.place, 10, joint=True)
+    objective = PairObjective(
+        unweighted_pairs(logged.worth, logged.offsets), logged.offsets, logged.place, 10, joint=True
+    )
     for _ in range(5):
         objective.at(np.zeros(len(logged.place)))
     assert (np.diff(objective.plus) < 0).all()

@@ -55,7 +55,9 @@ def test_too_few_clicks_are_counted(opening: Opening) -> None:
     """How many there are, how many are needed, and where that is set."""
     shop = opening()
     shop.log(clicks(shop.market, 60))
-    with pytest.raises(InvalidInput, match=r"\d+ of 60 pages have a click .* at least 100 are needed \(least_clicks"):
+    with pytest.raises(
+        InvalidInput, match=r"\d+ of 60 pages have a click .* at least 100 are needed \(least_clicks"
+    ):
         shop.train()
 
 
@@ -63,7 +65,9 @@ def test_a_log_without_features_is_refused_with_the_way_out(opening: Opening) ->
     """Pages as clients send them, without a number."""
     shop = opening()
     shop.log(as_if(clicks(shop.market, 50), features=b"", names=(), fingerprint=""))
-    with pytest.raises(NotReady, match=r"50 pages of 'default' hold no features .* log features \(`log = true`"):
+    with pytest.raises(
+        NotReady, match=r"50 pages of 'default' hold no features .* log features \(`log = true`"
+    ):
         shop.train()
 
 
@@ -168,7 +172,9 @@ def test_declared_propensities_are_taken_as_they_are(shop: Any) -> None:
 
 def test_settings_come_from_a_file_and_wrong_ones_name_their_key() -> None:
     """Unknown keys, kinds and weights are refused by their path."""
-    found = parse_learning('unbiased = "joint"\nweights = { click = 1.0, share = 4.0 }\n[join]\nlate_s = 60.0')
+    found = parse_learning(
+        'unbiased = "joint"\nweights = { click = 1.0, share = 4.0 }\n[join]\nlate_s = 60.0'
+    )
     assert (found.unbiased, found.weights["share"], found.join.late_s) == ("joint", 4.0, 60.0)
     for text, path in (
         ('unbiased = "magic"', r"\$\.unbiased"),
@@ -181,7 +187,7 @@ def test_settings_come_from_a_file_and_wrong_ones_name_their_key() -> None:
     ):
         with pytest.raises(InvalidConfig, match=path):
             parse_learning(text)
-    with pytest.raises(InvalidConfig, match="--unbiased: there are ips"):
+    with pytest.raises(InvalidConfig, match="--unbiased: there are auto, ips"):
         read_learning(None, "magic")
     assert read_learning(None, "none").unbiased == "none"
     assert np.isclose(Learning().clip, 0.05)

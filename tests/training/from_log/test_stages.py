@@ -16,8 +16,8 @@ from cascade.stages.embedded import embedded_model
 from cascade.testing import NOON, candidates
 from features.columns import number, text
 from features.errors import NotReady
-from training.from_log.testing import FEATURES, TENANT, TREES, clicks
 from features.transformer.model import copy_model
+from training.from_log.testing import FEATURES, TENANT, TREES, clicks
 
 Opening = Callable[..., Any]
 
@@ -74,7 +74,9 @@ def promote_reader(shop: Any, config: str) -> str:
     return version
 
 
-def test_stages_that_read_texts_are_kept_and_later_ones_learn_from_their_logged_scores(opening: Opening) -> None:
+def test_stages_that_read_texts_are_kept_and_later_ones_learn_from_their_logged_scores(
+    opening: Opening,
+) -> None:
     """The cross-encoder's files are the promoted ones, byte by byte; what it said of cheap things is used."""
     shop = opening()
     base = promote_reader(shop, FEATURES + '[[stages]]\nkind = "linear"\nweights = { fame = 1.0 }\n' + READER)
