@@ -113,7 +113,7 @@ def run(own: Sequence[str] = ()) -> Iterator[Row]:
         return
     world = read_world(folder)
     cells = [cell for tenant in asked.tenants for cell in cells_of(world, tenant, range(asked.seeds))]
-    for size in SIZES:
+    for size in sorted({cell.size for cell in cells}):
         yield from rows(size, [cell for cell in cells if cell.size == size])
 
 

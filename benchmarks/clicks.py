@@ -162,8 +162,8 @@ def join(root: Path) -> int:
 
 def needed(home: Path, kind: str) -> tuple[ds.Dataset, list[str]]:
     """A kind's files, and the columns that the join reads too."""
-    dropped = ("event_id", "ranked", "features", "names", "fingerprint", "context", "arrival")
-    dropped = dropped if kind == IMPRESSIONS else ("source", "arrival")
+    features = ("features", "names", "fingerprint", "context")
+    dropped = ("arrival", *(("event_id", "ranked", *features) if kind == IMPRESSIONS else ("source",)))
     return ds.dataset(home / kind), [name for name in SCHEMAS[kind].names if name not in dropped]
 
 

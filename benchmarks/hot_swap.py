@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import grpc
 
@@ -92,7 +93,8 @@ def run(options: Sequence[str] = ()) -> Iterator[Row]:
         (root / "settings.toml").write_text(SETTINGS)
         server = stack.enter_context(serving_process(store.root, "--settings", str(root / "settings.toml")))
         channel = stack.enter_context(grpc.insecure_channel(server.target))
-        call, raw = channel.unary_unary(RANK, None, None), request()
+        call: Any = channel.unary_unary(RANK, None, None)
+        raw = request()
         traffic = Traffic(lambda: str(pb.RankResponse.FromString(call(raw, timeout=60)).version), asked.rate)
         lives, seconds = swapped(store, versions, traffic, asked.swaps)
     yield from rows(traffic, lives, seconds, asked)

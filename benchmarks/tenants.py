@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import grpc
 import msgspec
@@ -199,7 +200,7 @@ def asking(target: str) -> Iterator[Ask]:
     rows = documents()[:CANDIDATES]
     raw = {"": to_message(Request(query="w3 w7 w11", candidates=rows), "").SerializeToString()}
     with grpc.insecure_channel(target) as channel:
-        call = channel.unary_unary(RANK, None, None)
+        call: Any = channel.unary_unary(RANK, None, None)
 
         def ask(tenant: str) -> float:
             message = (

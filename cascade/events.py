@@ -39,8 +39,8 @@ class Impression(
         arm: of an experiment; "" = none.
         propensities: little-endian float32: how probable the policy made each item's place; empty = unknown.
         source: who logged it: `server`, `client`, or an importer's name.
-        context: keywords and vectors of the candidates that profiles count by (`cascade/profiles/context.py`);
-            empty where the ranker has no such features.
+        context: keywords and vectors of the candidates that profiles count by (`cascade/profiles`); empty
+            where the ranker has no such features.
         teams: where rankers were interleaved, who drafted each item: 0 = the control, 1 … = the other arms,
             -1 = nobody (`cascade/experiments/draft.py`); empty = not interleaved.
     """

@@ -56,7 +56,8 @@ def command(
         Path | None, typer.Option(help="With --log: TOML of how behaviour becomes labels.", metavar="FILE")
     ] = None,
     unbiased: Annotated[
-        str | None, typer.Option(help="With --log: ips, position, joint, pooled or none.", metavar="KIND")
+        str | None,
+        typer.Option(help="With --log: auto, ips, position, joint, pooled or none.", metavar="KIND"),
     ] = None,
     go_on: Annotated[
         bool,

@@ -2,7 +2,7 @@
 
 Start-time fair queueing: work of a tenant begins, in virtual time, where its work before ended, or now if
 that is over; who begins first is next, and what it costs, divided by its weight, moves its end. A tenant
-alone gets everything; two that are always busy share by weight, whatever the size and number of their requests.
+alone gets everything; two that are always busy share by weight, whatever the number of their requests.
 
 Goyal, Vin and Cheng 1996, "Start-time Fair Queuing".
 """

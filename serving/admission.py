@@ -120,27 +120,32 @@ class Admission:
 
     def _wait(self, deadline: Deadline, cost: float) -> None:
         """Return with a permit."""
+        if self.busy < self.workers:  # then nobody waits
+            self._take(deadline.share, cost)
+            return
         one = Waiter(deadline.share, cost, self._turns.done, threading.Condition(self._lock))
         self._waiting.append(one)
-        self._grant()
-        if not one.settled:
-            left = deadline.left_s
-            endless = left > threading.TIMEOUT_MAX  # a call without a deadline has some centuries left
-            one.changed.wait_for(lambda: one.settled, None if endless else max(left, 0.0))
+        left = deadline.left_s
+        endless = left > threading.TIMEOUT_MAX  # a call without a deadline has some centuries left
+        one.changed.wait_for(lambda: one.settled, None if endless else max(left, 0.0))
         if one.dropped:
             raise self._exhausted()
         if not one.granted:
             self._waiting.remove(one)
             raise OutOfTime("the deadline passed while the request waited for a worker")
 
+    def _take(self, share: Share, cost: float) -> None:
+        """One permit for a tenant."""
+        self._turns.begin(share)
+        self._turns.charge(share, cost)
+        self.busy += 1
+
     def _grant(self) -> None:
         """Give the permits that are free to those who are next."""
         while self._waiting and self.busy < self.workers:
             one = min(self._waiting, key=lambda each: self._turns.rank(each.share, each.since))
             self._waiting.remove(one)
-            self._turns.begin(one.share)
-            self._turns.charge(one.share, one.cost)
-            self.busy += 1
+            self._take(one.share, one.cost)
             one.granted = True
             one.changed.notify()
 

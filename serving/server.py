@@ -56,7 +56,7 @@ FEEDBACK: str = feedback_pb2.DESCRIPTOR.services_by_name["Feedback"].full_name
 RANKERS: str = rankers_pb2.DESCRIPTOR.services_by_name["Rankers"].full_name
 SERVICES = ("", RANKING, FEEDBACK, RANKERS)
 PROMOTIONS = "rankers"
-"""Name under which health says whether all that is promoted serves; the others say whether requests are answered."""
+"""Health says under this name whether all that is promoted serves; else whether requests are answered."""
 SPARE_THREADS = 16
 """For health, reflection and refusals, so that a full server still answers them."""
 

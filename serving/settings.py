@@ -97,11 +97,11 @@ class Rankers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             `tenant/ranker` (`tenant` = its default one). Only as far as it fits.
         recent: how many rankers "promoted-recent" loads before the server says that it is ready.
         load_threads: rankers that are loaded at the same time.
-        on_cold: a request for a ranker that is not loaded "wait"s for it, or is answered by the "base" meanwhile.
+        on_cold: a request for a ranker that is not loaded "wait"s for it, or the "base" answers meanwhile.
         base: `tenant/ranker` that stands in where the tenant declares no base of its own; "" = none.
         waiting: requests that may wait for rankers to load; one more is told to come back.
-        sweep_s: how often all that serves is compared with the store; what the store lists as changed is noticed
-            within `poll_s`.
+        sweep_s: how often all that serves is compared with the store; what the store lists as changed is
+            noticed within `poll_s`.
     """
 
     memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -176,8 +176,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         poll_s: how often the store is asked for newly promoted versions.
         grace_s: how long requests in flight may take to finish once the process is told to end.
         reserve_ms: time kept back from a deadline for the answer's way home.
-        inference_threads: of a model's session, at most one a core; 0 = one a core. More than one halve the wait
-            behind another's long texts, and read less where cores are shared.
+        inference_threads: of a model's session, at most one a core; 0 = one a core. More than one halve
+            the wait behind another's long texts, and read less where cores are shared.
         pinned: versions pinned by `name@version` that stay loaded beside the promoted ones.
         insecure: listen where others can reach the port though nobody is asked for credentials.
         log_requests: log a line for every request, not only for degraded and failed ones.

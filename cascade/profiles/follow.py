@@ -62,6 +62,8 @@ def agree(store: ProfileStore, tenant: str, rules: Rules) -> None:
     def change(values: Values) -> Changes | None:
         return {RULES: Entry(wanted)} if values[0] is None else None
 
+    if store.read(tenant, [RULES]) == [wanted]:
+        return
     store.update(tenant, [RULES], change)
     if store.read(tenant, [RULES]) != [wanted]:
         raise NotReady(

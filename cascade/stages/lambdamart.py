@@ -7,7 +7,7 @@ Efficient Gradient Boosting Decision Tree" (2017).
     residual.txt     a second one, boosted from the first one's scores on one tenant's judgments
     residual.json    its weight: score = booster + weight * residual
 
-A ranker that borrows has the base's `model.txt` byte by byte, so that a process holds it once for all tenants.
+A ranker that borrows has the base's `model.txt` byte by byte: a process holds it once for all tenants.
 """
 
 from dataclasses import dataclass

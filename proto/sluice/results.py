@@ -86,8 +86,8 @@ class StageReport:
 class Ranking:
     """An answer, best first.
 
-    `arm` is that of an experiment ("" = none). Where rankers were interleaved, `teams` says along `results` who
-    drafted each (0 = the control, -1 = nobody). Whoever logs the page by himself sends both on.
+    `arm` is that of an experiment ("" = none). Where rankers were interleaved, `teams` says along `results`
+    who drafted each (0 = the control, -1 = nobody). Whoever logs the page by himself sends both on.
     """
 
     request_id: str

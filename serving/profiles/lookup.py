@@ -9,10 +9,11 @@ from time import perf_counter
 import msgspec
 import structlog
 
+from cascade.profiles.follow import agree
 from cascade.profiles.join import Wanted, look_up
 from cascade.profiles.rules import Rules
 from cascade.profiles.store import ProfileStore
-from features.errors import InvalidInput, SluiceError
+from features.errors import Exhausted, InvalidInput, SluiceError, Unavailable
 from serving.convert import Reads, Work
 from serving.profiles.breaker import Breaker
 from serving.profiles.metrics import ProfileMetrics
@@ -21,7 +22,9 @@ from serving.profiles.updater import Updater
 log = structlog.get_logger()
 
 NONE = "profiles: this server keeps none; behaviour features are missing"
-LEFT_ALONE = "profiles: the store does not answer; behaviour features are missing"
+LEFT_ALONE = "profiles: they cannot be read; behaviour features are missing"
+OF_THE_STORE = (Unavailable, Exhausted, OSError)
+"""Failures for which the store is left alone for a while."""
 
 
 class Personal:
@@ -43,6 +46,7 @@ class Personal:
         self._open, self._make_updater, self._rules, self._metrics = open_store, follow, rules, metrics
         self._breaker = breaker or Breaker()
         self._lock = threading.Lock()
+        self._agreed: set[str] = set()
         self._store: ProfileStore | None = None
         self.updater: Updater | None = None
 
@@ -85,12 +89,19 @@ class Personal:
                     raise SluiceError("the server ends")
                 self._store = self._open()
                 self.updater = self._make_updater(self._store) if self._make_updater else None
+        if tenant not in self._agreed:
+            agree(self._store, tenant, self._rules)
+            self._agreed.add(tenant)
         if self.updater is not None:
             self.updater.watch(tenant)
         return self._store
 
     def _failed(self, error: Exception) -> str:
-        self._breaker.failed()
+        """What to tell; a store that answers, but with what one tenant cannot use, stays open to others."""
+        if isinstance(error, OF_THE_STORE):
+            self._breaker.failed()
+        else:
+            self._breaker.succeeded()
         self._metrics.reads.labels("failed").inc()
         log.error("profiles_not_read", reason=str(error))
         return LEFT_ALONE

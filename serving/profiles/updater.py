@@ -37,6 +37,7 @@ class Updater:
         self._root, self._store, self._rules, self._every_s = root, store, rules, every_s
         self._metrics, self._clock = metrics, clock
         self._tenants: dict[str, bool] = {}
+        self._told: dict[str, str] = {}
         self._lock, self._turning = threading.Lock(), threading.Lock()
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -75,16 +76,23 @@ class Updater:
             self._wake.wait(self._every_s)
 
     def _follow(self, tenant: str) -> int:
-        """One tenant; a failure is counted and logged, and tried again in the next turn."""
+        """One tenant; a failure is counted, logged once, and tried again in the next turn."""
         try:
-            return self._learn(tenant)
-        except (SluiceError, OSError) as error:
-            self._metrics.failures.inc()
-            log.error("profiles_not_updated", tenant=tenant, reason=str(error))
+            learned = self._learn(tenant)
         except Exception as error:
             self._metrics.failures.inc()
-            log.error("profiles_not_updated", tenant=tenant, exc_info=error)
-        return 0
+            self._tell(tenant, error)
+            return 0
+        self._told.pop(tenant, None)
+        return learned
+
+    def _tell(self, tenant: str, error: Exception) -> None:
+        """Log a failure, but not turn after turn."""
+        reason = str(error)
+        if self._told.get(tenant) != reason:
+            self._told[tenant] = reason
+            unforeseen = None if isinstance(error, SluiceError | OSError) else error
+            log.error("profiles_not_updated", tenant=tenant, reason=reason, exc_info=unforeseen)
 
     def _learn(self, tenant: str) -> int:
         if not self._tenants[tenant]:

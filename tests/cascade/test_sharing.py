@@ -47,7 +47,8 @@ def test_threads_that_make_the_same_get_the_same() -> None:
 
 
 def test_boosters_and_states_are_shared(tmp_path: Path) -> None:
-    """Two bundles with the same booster and the same learned state have one of each in memory, another not."""
+    """Two bundles with the same booster and the same learned state have one of each in memory, another
+    not."""
     first, copy, other = (tmp_path / name for name in ("first.txt", "copy.txt", "other.txt"))
     model = trained()
     first.write_text(model)

@@ -141,7 +141,7 @@ def test_what_goes_wrong_is_one_of_our_errors(app: typer.Typer, bundles: list[Pa
         run(app, "publish", bundles[0], "--store", tmp_path, "--tenant", "../x")
     with pytest.raises(NotFound, match="is no bundle"):
         run(app, "publish", tmp_path / "none", *where)
-    with pytest.raises(NotFound, match="no tenant 'news'$"):
+    with pytest.raises(NotFound, match=r"no tenant 'news'$"):
         run(app, "list", "--store", tmp_path, "--tenant", "news")
 
 

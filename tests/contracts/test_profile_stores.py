@@ -106,7 +106,7 @@ def test_a_change_that_fails_changes_nothing(store: ProfileStore) -> None:
 
 
 def test_tenants_do_not_meet(store: ProfileStore) -> None:
-    """The same key of two tenants are two, also where one name begins with the other; clearing one spares both."""
+    """One key of two tenants is two, also where a name begins with another's; clearing one spares others."""
     put(store, "shop", a=b"shop")
     put(store, "shop2", a=b"shop2")
     put(store, "news", a=b"news")

@@ -124,9 +124,9 @@ def test_a_promotion_that_lost_a_race_conflicts(store: Store, bundles: list[Path
 
 
 def test_what_is_not_there_is_named_with_what_is(store: Store, bundles: list[Path]) -> None:
-    """Unknown tenants, rankers and versions are told apart, with the ones there are; tenants are not named."""
+    """Unknown tenants, rankers and versions are told apart, with those there are; tenants are not named."""
     version = store.publish("shop", "main", bundles[0])
-    with pytest.raises(NotFound, match="^tenant: no tenant 'shopp'$"):
+    with pytest.raises(NotFound, match=r"^tenant: no tenant 'shopp'$"):
         store.rankers("shopp")
     with pytest.raises(NotFound, match="ranker: no ranker 'mian'; there are main"):
         store.versions("shop", "mian")
@@ -189,7 +189,7 @@ def test_of_many_promotions_that_expect_the_same_one_wins(store: Store, bundles:
 
 
 def test_every_change_is_audited(store: Store, bundles: list[Path]) -> None:
-    """Publish, promote, approve and roll back are told in order, with who, before and after; reading is not."""
+    """Publish, promote, approve and roll back are told in order, with who, before and after."""
     newest, middle, _ = publish(store, bundles)
     store.promote("shop", "main", middle, actor="token:7")
     forced = Record(version=newest, time="now", against=middle, forced=True, reason="a sale begins")

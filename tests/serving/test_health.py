@@ -30,7 +30,7 @@ def check(opened: grpc.Channel, service: str) -> int:
 
 
 def test_health_follows_the_loading_of_models(ask: Ask) -> None:
-    """While a model loads: NOT_SERVING, and a call is UNAVAILABLE rather than kept waiting. Then SERVING."""
+    """While a model loads: NOT_SERVING, and a call that cannot wait for it is UNAVAILABLE. Then SERVING."""
     gate = threading.Event()
     shelf = Shelf({"default": [ranker()]})
 
@@ -44,7 +44,9 @@ def test_health_follows_the_loading_of_models(ask: Ask) -> None:
         assert {check(opened, service) for service in ("", RANKING)} == {NOT_SERVING}
         watched = health_pb2_grpc.HealthStub(opened).Watch(health_pb2.HealthCheckRequest(service=RANKING))
         assert next(watched).status == NOT_SERVING
-        refused = rpc.RankingStub(opened).Rank.future(ask([1.0]), timeout=20)
+        hasty = ask([1.0])
+        hasty.time_budget.FromMilliseconds(50)
+        refused = rpc.RankingStub(opened).Rank.future(hasty, timeout=20)
         assert refused.exception().code() is grpc.StatusCode.UNAVAILABLE
         gate.set()
         assert next(watched).status == SERVING

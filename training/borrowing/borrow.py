@@ -14,6 +14,7 @@ from cascade.bundle import Draft, write_bundle
 from cascade.golden import sample
 from cascade.stages.lambdamart import LambdaMart, write_residual
 from features.batch import CandidateBatch, Query, single
+from features.errors import InvalidInput
 from features.featureset import FeatureSet
 from training.borrowing import residual
 from training.borrowing.base import SOURCES, Base, Source, told
@@ -71,9 +72,12 @@ def borrow_and_publish(
     What long fits kept in the work folder is removed once the bundle is published.
 
     Raises:
-        InvalidInput: for data that cannot be right; where the base has learned from these very labels.
+        InvalidInput: for data that cannot be right; where the base has learned from these very labels, or is
+            the ranker that would be published.
     """
     borrower, notes = borrowing(task, target, base, context)
+    if base.name.partition("@")[0] == f"{target.tenant}/{target.ranker}":
+        raise InvalidInput(f"{base.name} would take its own place; choose another ranker", path="--ranker")
     choice = choose(borrower.contest, settings, context)
     with tempfile.TemporaryDirectory() as scratch:
         files, bundle = Path(scratch) / "stages", Path(scratch) / "bundle"

@@ -67,7 +67,6 @@ class Mean:
         """
         if self.value <= 0 or not np.isfinite(self.error):
             return 0.0
-        believed = (
-            self.value**2 / (self.value**2 + self.error**2) * self.groups / (self.groups + PRIOR_GROUPS)
-        )
+        noise = self.error / self.value
+        believed = self.groups / (self.groups + PRIOR_GROUPS) / (1 + noise * noise)
         return float(believed) if believed >= LEAST else 0.0

@@ -19,7 +19,7 @@ the table, taken from its front, is a random sample of pages. Strings of a page 
 | `position` | int32 | 1 = top of the page |
 | `score` | float32 | of the stage that placed the item; NaN = unknown |
 | `propensity` | float32 | probability with which the policy put the item there; NaN = unknown |
-| `team` | float32 | whose draft put the item there: 0 = the control, 1 …, -1 = nobody's; NaN = no interleaving |
+| `team` | float32 | whose draft put the item there: 0 = the control, 1 …, -1 = nobody's; NaN = no draft |
 | `clicked` | bool | at least one click |
 | `first_click_order` | int32 | 1 = the item clicked first on the page, 2 = the next new one …; 0 = none |
 | `last_click_order` | int32 | the same by last clicks: the highest is the item clicked last; 0 = none |

@@ -21,11 +21,8 @@ from training.from_log.pages import LogPages
 from training.from_log.settings import Learning
 from training.progress import Track
 
-MOVED = 0.05
-"""Share of impressions whose document was seen at other places of the same query too: from here on swaps
-are looked at."""
 SWAPS = 300.0
-"""Swaps that a place takes part in, by their precision, for them to say anything of it."""
+"""Swaps that a place takes part in, by their precision, for them to tell θ there within a fifth or so."""
 TOP = 5
 """Places that swaps have to link, if there are as many."""
 REPEATED = 20.0
@@ -101,7 +98,7 @@ def fit_examination(pages: LogPages, learning: Learning, seed: int, track: Track
     if learning.propensities:
         declared = np.array(learning.propensities)
         return Examination("declared", declared / declared[0], nothing, nothing, moved, repeated)
-    method, fit = chosen(pages, cells, moved, repeated)
+    method, fit = chosen(pages, cells, repeated)
     value = fit(shown)
     if not learning.resamples:
         return Examination(method, value, nothing, nothing, moved, repeated)
@@ -112,11 +109,11 @@ def fit_examination(pages: LogPages, learning: Learning, seed: int, track: Track
     return Examination(method, value, found.low, found.high, moved, repeated)
 
 
-def chosen(pages: LogPages, cells: Cells, moved: float, repeated: float) -> tuple[str, Fit]:
+def chosen(pages: LogPages, cells: Cells, repeated: float) -> tuple[str, Fit]:
     """The method, and its fit."""
     width = cells.contexts
     known = known_by_swaps(Harvest.of(cells))
-    if moved >= MOVED and known[:TOP].all():
+    if known[:TOP].all():
         return "interventions", partial(by_swaps, known=known)
     if repeated >= REPEATED:
         return "latent", partial(by_repetition, width=width)

@@ -109,6 +109,12 @@ def test_a_base_is_not_judged_by_labels_it_learned_from(borrow: Borrow, base: Ba
         borrow("copycat", read_collection(folder))
 
 
+def test_a_base_does_not_take_its_own_place(borrow: Borrow, tmp_path: Path) -> None:
+    """The lender with documents alone would get a copy of itself; that is refused."""
+    with pytest.raises(InvalidInput, match="would take its own place"):
+        borrow("lender", documents_of(write_shop(tmp_path / "lender", 0)))
+
+
 def test_a_borrower_is_no_base(store: DirectoryStore, borrow: Borrow, tmp_path: Path) -> None:
     """Residuals are not stacked: the base of the borrower is named instead."""
     made = borrow("middle", read_collection(write_shop(tmp_path / "middle", 60, (1.0, 0.7), seed=3)))

@@ -162,6 +162,9 @@ def impression(record: Mapping[str, Any], source: str) -> Impression:
     rows = len(candidates)
     request_id = text(record.get("request_id"), "request_id")
     names, features = to_features(record, rows)
+    words: dict[str, Any] = {
+        name: optional(record.get(name)) for name in ("ranker", "version", "query", "user", "session", "arm")
+    }
     return Impression(
         event_id=optional(record.get("event_id")) or request_id,
         request_id=request_id,
@@ -177,10 +180,7 @@ def impression(record: Mapping[str, Any], source: str) -> Impression:
         teams=to_teams(record.get("teams"), rows),
         ranked=max(rows, int(number(record.get("ranked"), "ranked") or 0)),
         source=source,
-        **{
-            name: optional(record.get(name))
-            for name in ("ranker", "version", "query", "user", "session", "arm")
-        },
+        **words,
     )
 
 
