@@ -59,7 +59,9 @@ def test_a_promotion_is_noticed_at_the_next_look(world: World, monkeypatch: pyte
     told = world.store.promotion
     monkeypatch.setattr(world.store, "promotion", lambda *key: (looked.append(key), told(*key))[1])
     world.notice()
-    assert looked == []
+    world.now = 6.0
+    world.notice()
+    assert looked == [], "a sweep looks at stamps alone"
     world.store.promote("shop", "default", world.new)
     world.notice()
     assert world.serves == world.new
