@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -105,26 +106,32 @@ def one_process(store: Path, tenants: int, root: Path) -> Iterator[Row]:
         yield Row(case, f"resident, {AHEAD} loaded ahead", at_rest, "MB")
         warm = [ask(name) for name in ahead]
         yield Row(case, "first request of a tenant loaded ahead, median", median(warm[1:]), "ms")
-        alone, beside, first = disturbed(ask, ahead[0], cold)
-        yield Row(case, "first request of a cold tenant, median", median(first), "ms")
-        yield Row(case, "first request of a cold tenant, 99th percentile", percentile(first, 99), "ms")
-        for which in (50, 99):
-            one, other = percentile(alone, which), percentile(beside, which)
-            yield Row(case, f"warm tenant, nobody loads, {which}th percentile", one, "ms")
-            yield Row(
-                case,
-                f"warm tenant while others load, {which}th percentile",
-                other,
-                "ms",
-                "nobody loads",
-                one / other,
-            )
+        taken = disturbed(ask, ahead, cold)
+        yield from first_requests(case, taken.first)
+        yield from warm_requests(case, taken)
         grown = resident_mb(server.child.pid)
         yield Row(case, "resident with all of them", grown, "MB")
         yield Row(case, "one more tenant", (grown - at_rest) / len(cold), "MB")
         again = [ask(name) for name in cold[:ALONE]]
         yield Row(case, "later request of any tenant, median", median(again), "ms")
-    yield from alone_in_a_process(root, store, ask_ms=percentile(alone, 50))
+    yield from alone_in_a_process(root, store, ask_ms=percentile(taken.alone, 50))
+
+
+def first_requests(case: str, first: Sequence[float]) -> Iterator[Row]:
+    """What a cold tenant waits."""
+    yield Row(case, "first request of a cold tenant, median", median(first), "ms")
+    yield Row(case, "first request of a cold tenant, 99th percentile", percentile(first, 99), "ms")
+
+
+def warm_requests(case: str, taken: "Taken") -> Iterator[Row]:
+    """What a warm tenant waits, by what else goes on."""
+    for which in (50, 99):
+        alone, ranks, loads = (percentile(each, which) for each in (taken.alone, taken.ranks, taken.loads))
+        yield Row(case, f"warm tenant, nobody else asks, {which}th percentile", alone, "ms")
+        measure = f"warm tenant while warm ones are asked, {which}th percentile"
+        yield Row(case, measure, ranks, "ms", "nobody else asks", alone / ranks)
+        measure = f"warm tenant while cold ones are asked, {which}th percentile"
+        yield Row(case, measure, loads, "ms", "warm ones are asked", ranks / loads)
 
 
 def alone_in_a_process(root: Path, store: Path, ask_ms: float) -> Iterator[Row]:
@@ -146,25 +153,39 @@ def alone_in_a_process(root: Path, store: Path, ask_ms: float) -> Iterator[Row]:
     )
 
 
-def disturbed(ask: Ask, warm: str, cold: Sequence[str]) -> tuple[list[float], list[float], list[float]]:
-    """Milliseconds of a warm tenant's requests with nobody else, the same while others load, and the others'
-    first.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Milliseconds of a warm tenant's requests: alone, while another client asks warm tenants, while it asks
+    cold ones; and of the cold ones' first requests."""
 
-    In turns: a block of the one, then a block of the other.
-    """
-    alone: list[float] = []
-    beside: list[float] = []
-    first: list[float] = []
+    alone: list[float]
+    ranks: list[float]
+    loads: list[float]
+    first: list[float]
+
+
+def disturbed(ask: Ask, ahead: Sequence[str], cold: Sequence[str]) -> Taken:
+    """The three in turns, a block of each."""
+    taken, warm, others = Taken([], [], [], []), ahead[0], ahead[1:]
     for _ in range(20):
         ask(warm)
     for block in np.array_split(np.array(cold), BLOCKS):
-        alone += [ask(warm) for _ in range(BLOCK)]
-        thread = threading.Thread(target=lambda part=block: first.extend(ask(str(name)) for name in part))
-        thread.start()
-        while thread.is_alive():
-            beside.append(ask(warm))
-        thread.join()
-    return alone, beside, first
+        taken.alone.extend(ask(warm) for _ in range(BLOCK))
+        again = [others[at % len(others)] for at in range(len(block))]
+        taken.ranks.extend(beside(ask, warm, again, []))
+        taken.loads.extend(beside(ask, warm, [str(name) for name in block], taken.first))
+    return taken
+
+
+def beside(ask: Ask, warm: str, others: Sequence[str], into: list[float]) -> list[float]:
+    """Milliseconds of a warm tenant's requests for as long as another client asks the others, one by one."""
+    made: list[float] = []
+    thread = threading.Thread(target=lambda: into.extend(ask(name) for name in others))
+    thread.start()
+    while thread.is_alive():
+        made.append(ask(warm))
+    thread.join()
+    return made
 
 
 def at_start(root: Path, tenants: int) -> Iterator[Row]:
