@@ -145,7 +145,7 @@ def alone_in_a_process(root: Path, store: Path, ask_ms: float) -> Iterator[Row]:
     yield Row("one tenant alone", "later request, median", alone, "ms")
     yield Row(
         "many tenants in the process",
-        "warm tenant, nobody loads",
+        "warm tenant, nobody else asks",
         ask_ms,
         "ms",
         "one tenant alone",

@@ -1,5 +1,7 @@
 """Profiles keep up with a log: through kills, compactions, restarts and beside other processes."""
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -185,6 +187,38 @@ def test_lmdb_ends_where_memory_does(tmp_path: Path) -> None:
         store.close()
     store = LmdbProfiles(tmp_path / "profiles", 1 << 26)
     up_to_date(home, store)
+    wanted = everything(memory)
+    assert dict(zip(wanted, store.read(TENANT, list(wanted)), strict=True)) == wanted
+    store.close()
+
+
+LEARNER = """
+import sys
+from pathlib import Path
+from cascade.profiles.follow import advance
+from cascade.profiles.lmdb_store import LmdbProfiles
+from cascade.profiles.rules import Rules
+
+store = LmdbProfiles(Path(sys.argv[2]), 1 << 26)
+while advance(Path(sys.argv[1]), store, sys.argv[3], Rules()):
+    print("learned", flush=True)
+"""
+
+
+def test_a_killed_process_leaves_profiles_to_go_on_from(tmp_path: Path) -> None:
+    """A real kill in the middle of learning into LMDB: who comes next ends where nobody died."""
+    events, memory = behaviour(700, 8), MemoryProfiles()
+    home = write(tmp_path, events, "a")
+    up_to_date(home, memory)
+    command = [sys.executable, "-c", LEARNER, str(home), str(tmp_path / "profiles"), TENANT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        told = [child.stdout.readline() for _ in range(2)]
+        child.kill()
+    assert told == ["learned\n"] * 2
+    store = LmdbProfiles(tmp_path / "profiles", 1 << 26)
+    resume(store, TENANT)
+    assert up_to_date(home, store) > 0
     wanted = everything(memory)
     assert dict(zip(wanted, store.read(TENANT, list(wanted)), strict=True)) == wanted
     store.close()
