@@ -1,6 +1,7 @@
 """Names of tenants, rankers, versions and stages: checked in one place, since they become folder names."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from features.errors import InvalidInput
@@ -35,6 +36,7 @@ def check_name(name: str, path: str) -> str:
     )
 
 
+@lru_cache(1_024)
 def parse_ranker(name: str, path: str = "ranker") -> RankerName:
     """`name`, `name@version`, or nothing for the ranker called `default`.
 

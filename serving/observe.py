@@ -6,7 +6,7 @@ thousand tenants of the store. Nothing that a caller makes up becomes a label.
 
 import logging
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 import grpc
 import structlog
@@ -77,14 +77,23 @@ class Metrics:
             "sluice_tenant_refusals", "Requests over their tenant's quota.", ["tenant"], registry=one
         )
         self._tenants: set[str] = set()
+        self._children: dict[tuple[Any, ...], Any] = {}
 
     def spent(self, tenant: str, units: float) -> None:
         """A request of a tenant has cost so much; tenants beyond `TENANTS` are counted together."""
-        self.units.labels(self._label(tenant)).inc(units)
+        self._child(self.units, self._label(tenant)).inc(units)
 
     def over_quota(self, tenant: str) -> None:
         """A request of a tenant was refused for its quota."""
         self.refusals.labels(self._label(tenant)).inc()
+
+    def _child(self, metric: Any, *labels: str) -> Any:
+        """The time series of these labels; asking the metric takes several times as long."""
+        key = (metric, *labels)
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = metric.labels(*labels)
+        return found
 
     def _label(self, tenant: str) -> str:
         if len(self._tenants) < TENANTS:
@@ -100,8 +109,8 @@ class Metrics:
 
     def answered(self, method: str, status: grpc.StatusCode, seconds: float) -> None:
         """One call has ended."""
-        self.requests.labels(method, status.name).inc()
-        self.latency.labels(method).observe(seconds)
+        self._child(self.requests, method, status.name).inc()
+        self._child(self.latency, method).observe(seconds)
 
     def recorded(self, outcome: str, count: int) -> None:
         """So many events of feedback had this outcome."""
@@ -113,8 +122,8 @@ class Metrics:
         self.candidates.observe(candidates)
         self.degraded.inc(1 if ranking.degraded else 0)
         for report in ranking.reports:
-            self.stages.labels(report.name, report.status.value).inc()
-            self.stage_seen.labels(report.name).inc(report.seen)
+            self._child(self.stages, report.name, report.status.value).inc()
+            self._child(self.stage_seen, report.name).inc(report.seen)
             parts = (
                 ("queue", report.queue_s),
                 ("features", report.features_s),
@@ -122,9 +131,9 @@ class Metrics:
             )
             for part, seconds in parts:
                 if seconds:
-                    self.stage_time.labels(report.name, part).observe(seconds)
+                    self._child(self.stage_time, report.name, part).observe(seconds)
             if report.tokens:
-                self.tokens.labels(report.name).inc(report.tokens)
+                self._child(self.tokens, report.name).inc(report.tokens)
 
     def expose(self, host: str, port: int) -> "MetricsPage":
         """Serve the metrics over HTTP; port 0 takes any free one."""

@@ -59,6 +59,14 @@ class Quotas:
         self._buckets: dict[str, Bucket] = {}
         self._lock = threading.Lock()
 
+    def limited(self, tenant: str) -> bool:
+        """Whether a tenant has a quota, so that a request's cost need be estimated.
+
+        Raises:
+            NotFound: for a tenant that is no more.
+        """
+        return self._register.tenant(tenant).quota is not None
+
     def charge(self, tenant: str, cost: float) -> None:
         """Let a tenant spend.
 

@@ -112,7 +112,8 @@ class RankingService(rpc.RankingServicer):
     def _begin(self, message: pb.RankRequest, context: grpc.ServicerContext) -> Job:
         deadline = self._deadline(message, context)
         served = self._catalogue.get(message.tenant, message.ranker, deadline)
-        cost = estimate(message, served.ranker.steps)
+        limited = self._quotas.limited(message.tenant)
+        cost = estimate(message, served.ranker.steps) if limited else 0.0
         self._quotas.charge(message.tenant, cost)
         request_id = message.request_id or self._new_id()
         part = self._taking.part(message, request_id, served)

@@ -128,13 +128,15 @@ def spread(count: int, training: Drawing, rng: np.random.Generator) -> NDArray[n
 def parted(data: StageData, training: Drawing, seed: int) -> tuple[Rows, Rows]:
     """The queries to learn from and those to measure the curve on, which share nothing with the others.
 
-    None are held out where these would be too few for a curve.
+    None are held out where these would be too few for a curve. Of the folds one is taken that is about as large
+    as was asked for: where many queries hang together, the fold that has them is much larger.
     """
     count = len(data.groups)
     share = min(training.held_out, HELD_QUERIES / max(count, 1))
     if share * count < HELD_LEAST or len(np.unique(data.groups)) < 2:
         return np.arange(count), np.empty(0, np.int64)
-    held = folds_of(data.groups, max(2, round(1 / share)), seed + 2) == 0
+    fold = folds_of(data.groups, max(2, round(1 / share)), seed + 2)
+    held = fold == int(np.abs(np.bincount(fold) - share * count).argmin())
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 

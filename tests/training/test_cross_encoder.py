@@ -267,6 +267,16 @@ def test_held_out_queries_share_no_group_with_the_others() -> None:
     assert len(parted(echoes(20), TRAIN, 7)[1]) == 0
 
 
+def test_a_large_group_is_not_held_out_whole() -> None:
+    """Where half the queries hang together, the curve is still measured on no more than was asked for."""
+    data = echoes(200)
+    groups = np.where(np.arange(200) < 100, 0, np.arange(200))
+    grouped = StageData(data.batch, data.matrix, data.labels, groups)
+    learn, held = parted(grouped, msgspec.structs.replace(TRAIN, held_out=0.05), 7)
+    assert 5 <= len(held) <= 15
+    assert len(learn) + len(held) == 200
+
+
 @pytest.mark.parametrize("query", ["red", "red blue green black white brown thing red blue"])
 @pytest.mark.parametrize("document", ["thing", "thing red blue green black white brown thing red blue"])
 def test_training_reads_the_pairs_that_serving_reads(query: str, document: str) -> None:
