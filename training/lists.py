@@ -128,8 +128,8 @@ def spread(count: int, training: Drawing, rng: np.random.Generator) -> NDArray[n
 def parted(data: StageData, training: Drawing, seed: int) -> tuple[Rows, Rows]:
     """The queries to learn from and those to measure the curve on, which share nothing with the others.
 
-    None are held out where these would be too few for a curve. Of the folds one is taken that is about as large
-    as was asked for: where many queries hang together, the fold that has them is much larger.
+    None are held out where these would be too few for a curve. The fold is taken that is nearest to the size
+    asked for: where many queries hang together, the fold that has them is much larger.
     """
     count = len(data.groups)
     share = min(training.held_out, HELD_QUERIES / max(count, 1))
