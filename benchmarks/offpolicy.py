@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.harness import Row
 from features.columns import Doubles
-from training.gate import Evidence, Gain, Limits, Logged, decide
+from training.gate import Evidence, Judged, Limits, Logged, decide
 from training.offpolicy.estimate import ROBUST, Estimate, Settings, estimates
 from training.offpolicy.slates import Meaning
 from training.offpolicy.testing import World
@@ -153,5 +153,5 @@ def promoted_by_labels(seed: int, queries: int = 200) -> bool:
     changed = random.random(queries) < 0.6
     differences = np.where(changed, random.normal(0, 0.15, queries), 0.0)
     low, high = interval(differences, seed)
-    gain = Gain("nDCG@10", float(differences.mean()), low, high, queries, NEW, OLD)
+    gain = Judged("nDCG@10", float(differences.mean()), low, high, queries, NEW, OLD)
     return decide(Evidence(NEW, OLD, labels=gain), Limits()).passed

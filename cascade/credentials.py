@@ -121,11 +121,21 @@ def without_token(credentials: Credentials, token_id: str, now: datetime) -> Cre
 
 
 def with_certificate(credentials: Credentials, certificate: Certificate) -> Credentials:
-    """A certificate's name bound, in the place of what it was bound to before; without roles it is let go."""
+    """A certificate's name bound, in the place of what it was bound to before."""
     others = tuple(one for one in credentials.certificates if one.name != certificate.name)
-    return msgspec.structs.replace(
-        credentials, certificates=(*others, certificate) if certificate.roles else others
-    )
+    return msgspec.structs.replace(credentials, certificates=(*others, certificate))
+
+
+def without_certificate(credentials: Credentials, name: str) -> Credentials:
+    """A certificate's name let go.
+
+    Raises:
+        NotFound: if it is not bound.
+    """
+    kept = tuple(one for one in credentials.certificates if one.name != name)
+    if len(kept) == len(credentials.certificates):
+        raise NotFound(f"no certificate with the name {name!r} is bound", path="--unbind")
+    return msgspec.structs.replace(credentials, certificates=kept)
 
 
 def check_roles(names: list[str]) -> tuple[Role, ...]:

@@ -14,6 +14,10 @@ CLICK, DWELL, SAVE, CART, PURCHASE = TYPES = ("CLICK", "DWELL", "SAVE", "CART", 
 
 MICROS = 1_000_000
 
+UNTIMED = -(1 << 63)
+"""The time of an event whose sender told none, on its way into the log: there it gets the writer's clock. It
+is kept until then, so that a repetition is known for the same."""
+
 
 class Impression(
     msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="impression", array_like=True

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
+from uuid import uuid4
 
 from features.errors import NotFound
+
+ASIDE = ".removed-"
+"""Begins the name of a directory that is being removed; it is nobody's name."""
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -120,3 +124,18 @@ def is_held(directory: Path) -> bool:
 def remove_tree(directory: Path) -> None:
     """A directory and all in it, if it is there."""
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def put_aside(directory: Path) -> Path:
+    """A directory under a name at which nobody looks, to be removed from there."""
+    aside = directory.with_name(f"{ASIDE}{uuid4().hex}")
+    directory.rename(aside)
+    sync_directory(directory.parent)
+    return aside
+
+
+def sweep_aside(root: Path) -> tuple[Path, ...]:
+    """Remove what was put aside by processes that died before they had removed it; what cannot be removed."""
+    for path in root.glob(f"{ASIDE}*"):
+        remove_tree(path)
+    return tuple(sorted(root.glob(f"{ASIDE}*")))

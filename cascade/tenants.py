@@ -12,13 +12,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar, get_args
-from uuid import uuid4
 
 import msgspec
 
 from cascade.audit import AUDIT, Entry, append, local_actor, read_audit
 from cascade.credentials import Credentials
-from cascade.files import locked, make_directory, remove_tree, replace_durably, sync_directory
+from cascade.files import locked, make_directory, put_aside, remove_tree, replace_durably
 from cascade.names import check_name
 from cascade.store import unknown_tenant
 from features.errors import Conflict, Corrupt, InvalidInput, Unavailable
@@ -26,7 +25,6 @@ from features.errors import Conflict, Corrupt, InvalidInput, Unavailable
 TENANT = "tenant.json"
 ACCESS = "access.json"
 LOCK = ".lock"
-REMOVED = ".removed-"
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
@@ -137,9 +135,7 @@ class Tenants:
         with locked(self.root / LOCK):
             self._note("tenant-remove", name, told(self.get(name)), "", actor)
             append(self.root / AUDIT, *read_audit(home / AUDIT))
-            aside = self.root / f"{REMOVED}{uuid4().hex}"
-            home.rename(aside)
-            sync_directory(self.root)
+            aside = put_aside(home)
         remove_tree(aside)
 
     def platform(self) -> Platform | None:

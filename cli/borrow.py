@@ -1,6 +1,6 @@
 """`sluice train --base`: what a tenant gets of a base, base plus residual and a ranker of its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cli.console import err, out
 
 if TYPE_CHECKING:
+    from cascade.tenants import Tenants
     from training.borrowing.choose import Choice
     from training.publish import Target, Task
     from training.trainers import Context
@@ -17,21 +18,32 @@ SHOWN = {"base": "the base", "residual": "base + residual", "own": "its own"}
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """What is done with the published version, and where its figures are written."""
+    """What is done with the published version, and where its figures are written.
+
+    Attributes:
+        allow_private: whether a base may have learned from tenants that do not share.
+    """
 
     promote: bool
     json: Path | None
+    allow_private: bool = False
 
 
-def borrow(task: "Task", target: "Target", base: str, context: "Context", then: Then) -> None:
+def borrow(
+    task: "Task", target: "Target", base: str, tenants: "Tenants", context: "Context", then: Then
+) -> None:
     """Fit all three, let held-out queries choose, publish, and show the figures of each."""
     import msgspec
 
+    from cascade.consent import check_consent
     from training.borrowing.base import open_base
     from training.borrowing.borrow import borrow_and_publish, entry
     from training.borrowing.choose import Settings
 
     lender = open_base(target.store, base)
+    sources = [source.tenant for source in lender.sources]
+    private = check_consent(tenants, lender.name, sources, [target.tenant], then.allow_private)
+    lender = replace(lender, private=private)
     made = borrow_and_publish(task, target, lender, Settings(), context, datetime.now(UTC))
     if then.promote:
         target.store.promote(target.tenant, target.ranker, made.version)

@@ -1,6 +1,6 @@
 """`sluice check`: the plan of a cascade as a table, or one sentence on what is wrong."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,14 +53,16 @@ def show(found: "Plan") -> None:
         err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
-def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Any:
-    """A table whose cells are plain text."""
+def table(
+    title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], whole: Collection[str] = ("version",)
+) -> Any:
+    """A table whose cells are plain text; those of `whole` columns are never broken: they get copied."""
     from rich.table import Table
     from rich.text import Text
 
     made = Table(title=title, title_justify="left")
     for head in heads:
-        made.add_column(head, overflow="fold")
+        made.add_column(head, overflow="fold", no_wrap=head in whole)
     for row in rows:
         made.add_row(*map(Text, row))
     return made

@@ -2,16 +2,17 @@
 
 from datetime import datetime
 from pathlib import Path
+from textwrap import wrap
 
 import msgspec
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cascade.events import MICROS
 from cascade.experiments.declared import CANARY, Experiment
 from cascade.experiments.shadows import read_shadows
 from cli.console import err, out, track
+from cli.tables import narrow
 from features.errors import NotReady
 from training.events.join import Join
 from training.events.rules import Window
@@ -20,6 +21,10 @@ from training.experiments.gather import gather
 from training.experiments.judge import MISMATCH, Arm, Judged, judge
 from training.experiments.shadows import ShadowArm, shadow_arms
 
+DIFFERENCE, PREFERENCE = "difference", "preference"
+"""Columns of intervals, which take more lines where room is short."""
+VERDICT_WIDTH = 8
+"""Of its column, in characters: as many as the longest word has."""
 STYLES = {"arm better": "green", "control better": "red", MISMATCH: "bold red"}
 
 
@@ -71,15 +76,12 @@ def alarm(p: float) -> str:
 def heading(found: Judged, columns: tuple[str, ...]) -> Table:
     """An empty table with what it is about."""
     one = found.experiment
-    shown = Table(
+    return narrow(
         title=f"{one.kind} {one.name}: {found.pages:,} pages, {found.people:,} people",
         caption=f"metric: {one.metric}; intervals hold at every look at {1 - one.alpha:.0%}",
-        box=SIMPLE_HEAD,
+        heads=("arm", *columns),
+        wrapping=(DIFFERENCE, PREFERENCE),
     )
-    shown.add_column("arm")
-    for name in columns:
-        shown.add_column(name, justify="right", no_wrap=True)
-    return shown
 
 
 def canary_table(found: Judged) -> Table:
@@ -90,8 +92,8 @@ def canary_table(found: Judged) -> Table:
         "pages",
         "people",
         "clicked",
-        f"{one.metric} a page",
-        "difference",
+        f"{one.metric}\na page",
+        DIFFERENCE,
         "exposed",
         "verdict",
     )
@@ -105,7 +107,8 @@ def canary_table(found: Judged) -> Table:
 
 def interleaving_table(found: Judged) -> Table:
     """A row an arm."""
-    shown = heading(found, ("drafted items", "pages with credit", "wins", "preference", "exposed", "verdict"))
+    heads = ("drafted\nitems", "pages with\ncredit", "wins", PREFERENCE, "exposed", "verdict")
+    shown = heading(found, heads)
     for arm in found.arms:
         wins = "" if arm.reward is None else f"{arm.reward:.1%}"
         shown.add_row(title(found, arm), f"{arm.slots:,}", f"{arm.clicked:,}", wins, *judged(arm))
@@ -114,14 +117,14 @@ def interleaving_table(found: Judged) -> Table:
 
 def title(found: Judged, arm: Arm) -> str:
     """An arm's version."""
-    return f"{arm.version[:16]} (control)" if arm.version == found.experiment.control else arm.version[:16]
+    return f"{arm.version[:16]}\n(control)" if arm.version == found.experiment.control else arm.version[:16]
 
 
 def judged(arm: Arm) -> tuple[str, str, str]:
     """The last cells of a row."""
     found = arm.difference
     between = "" if found is None else f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
-    return between, "yes" if arm.exposed else "no", arm.verdict
+    return between, "yes" if arm.exposed else "no", "\n".join(wrap(arm.verdict, VERDICT_WIDTH))
 
 
 def shadows(log: Path, tenant: str, ranker: str, experiment: Experiment, json: bool) -> None:
@@ -142,11 +145,9 @@ def shadows(log: Path, tenant: str, ranker: str, experiment: Experiment, json: b
 
 def shadow_table(experiment: Experiment, found: tuple[ShadowArm, ...]) -> Table:
     """A row a version."""
-    heads = ("rankings", "failed", "degraded", "ms", "95 %", "control's ms", "overlap@10", "tau@10")
-    shown = Table(title=f"shadow {experiment.name} beside {experiment.control[:16]}", box=SIMPLE_HEAD)
-    shown.add_column("version")
-    for name in heads:
-        shown.add_column(name, justify="right", no_wrap=True)
+    heads = ("rankings", "failed", "degraded", "ms", "95 %", "control's\nms", "overlap\n@10", "tau\n@10")
+    title = f"shadow {experiment.name} beside {experiment.control[:16]}"
+    shown = narrow(title, "", ("version", *heads), wrapping=())
     for arm in found:
         counts = f"{arm.rankings:,}", f"{arm.failed:,}", f"{arm.degraded:,}"
         times = (number(each, 2) for each in (arm.ms, arm.ms_95, arm.control_ms))

@@ -1,7 +1,7 @@
 """`sluice forget`: remove a person, and say which models learned from them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -9,7 +9,7 @@ from cli.console import err, out
 from cli.options import Json, Tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cascade.eventlog.forget import Forgotten
 
@@ -36,28 +36,31 @@ def command(
     from cli.log import names
 
     names(log, tenant)
+    known = list(versions(store, tenant)) if store else None
     traces = traces_of(home_of(log, tenant), user)
     gone = forget(home_of(log, tenant), user)
     erased = from_profiles(log, tenant, traces, profiles)
-    models = list(trained_with(store, tenant, gone)) if store and gone.last_us else []
+    models = None if known is None or not gone.last_us else list(trained_with(known, gone))
     if json:
         import msgspec
 
         told = {"removed": gone, "profiles": erased, "models": models}
         typer.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
         return
-    show(gone, models)
-    if erased:
-        typer.echo(f"removed {erased} entries of profiles")
+    show(gone, models or [])
+    if erased is None:
+        err.print("no profiles looked at; name them with --profiles", highlight=False)
+    else:
+        typer.echo(f"profiles: {erased} entries removed")
 
 
-def from_profiles(log: Path, tenant: str, traces: list[bytes], where: str) -> int:
-    """Entries that were removed; 0 where no profiles are kept."""
+def from_profiles(log: Path, tenant: str, traces: list[bytes], where: str) -> int | None:
+    """Entries that were removed; None where no profiles were named, nor are any beside the log."""
     from cascade.profiles.forget import forget_traces
     from cascade.profiles.opening import beside, open_profiles
 
     if not where and not beside(log).is_dir():
-        return 0
+        return None
     store = open_profiles(where or str(beside(log)))
     try:
         return forget_traces(store, tenant, traces)
@@ -65,21 +68,54 @@ def from_profiles(log: Path, tenant: str, traces: list[bytes], where: str) -> in
         store.close()
 
 
-def trained_with(store: Path, tenant: str, gone: "Forgotten") -> "Iterator[dict[str, Any]]":
-    """Versions of the tenant's rankers whose data held the person's events, or that do not say."""
-    from cascade.eventlog.windows import trained_on
-    from cascade.manifest import read_manifest
-    from cascade.store import DirectoryStore
+class Version(NamedTuple):
+    """One of a tenant's rankers, and what its manifest says of its data; None where it is broken."""
 
-    shelf = DirectoryStore(store)
-    for ranker in shelf.rankers(tenant):
+    ranker: str
+    version: str
+    serves: bool
+    data: "Mapping[str, Any] | None"
+
+
+def versions(store: Path, tenant: str) -> "Iterator[Version]":
+    """All that the store has of the tenant; none where it does not know them, as where logs were imported.
+
+    To be read before anything is removed: afterwards nobody could ask which models knew the person.
+
+    Raises:
+        NotFound: if there is no such store.
+    """
+    from cascade.store import DirectoryStore
+    from cli.status import existing
+
+    shelf = DirectoryStore(existing(store))
+    for ranker in shelf.rankers(tenant) if tenant in shelf.tenants() else ():
         promoted = shelf.promotion(tenant, ranker).version
         for version in shelf.versions(tenant, ranker):
-            data = read_manifest(shelf.path(tenant, ranker, version)).manifest.data
-            learned = trained_on(data, gone.first_us, gone.last_us)
-            if learned is not False:
-                known = "yes" if learned else "its manifest names no data window"
-                yield {"ranker": ranker, "version": version, "serves": version == promoted, "trained": known}
+            yield Version(ranker, version, version == promoted, data_of(shelf.path(tenant, ranker, version)))
+
+
+def data_of(bundle: Path) -> "Mapping[str, Any] | None":
+    """What a manifest says of its data; a broken one keeps nobody from being forgotten."""
+    from cascade.manifest import read_manifest
+    from features.errors import SluiceError
+
+    try:
+        return read_manifest(bundle).manifest.data
+    except SluiceError:
+        return None
+
+
+def trained_with(known: "list[Version]", gone: "Forgotten") -> "Iterator[dict[str, Any]]":
+    """Versions of the tenant's rankers whose data held the person's events, or that do not say."""
+    from cascade.eventlog.windows import trained_on
+
+    for one in known:
+        silent = "names no data window" if one.data is not None else "cannot be read"
+        learned = None if one.data is None else trained_on(one.data, gone.first_us, gone.last_us)
+        if learned is not False:
+            told = "yes" if learned else f"its manifest {silent}"
+            yield {"ranker": one.ranker, "version": one.version, "serves": one.serves, "trained": told}
 
 
 def show(gone: "Forgotten", models: list[dict[str, Any]]) -> None:
@@ -87,7 +123,8 @@ def show(gone: "Forgotten", models: list[dict[str, Any]]) -> None:
     from cli.check import table
 
     if not gone.last_us:
-        err.print("nothing of this person is in the log", highlight=False)
+        told = "nothing of this person is in the log, so that models that learned from them cannot be told"
+        err.print(told, highlight=False, soft_wrap=True)
         return
     typer.echo(
         f"removed {gone.impressions} impressions and {gone.interactions} interactions from {gone.files} files"

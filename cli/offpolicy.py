@@ -4,16 +4,18 @@ from pathlib import Path
 
 import msgspec
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from cascade.eventlog.windows import learned_until
 from cascade.load import load_ranker
 from cascade.manifest import read_manifest
 from cascade.store import DirectoryStore
 from cli.console import err, out, track
+from cli.tables import narrow
 from features.errors import InvalidInput
 from training.drift import read_profiles
 from training.events.join import Join
+from training.events.rules import Window
 from training.offpolicy.compare import Asked, OffPolicy, compare
 from training.offpolicy.estimate import Estimate
 from training.offpolicy.intervals import Interval
@@ -24,19 +26,21 @@ SHOWN_DRIFT = 3
 def evaluate_log(
     log: Path, tenant: str, store: Path | None, version: str, asked: Asked, json: Path | None
 ) -> None:
-    """Compare, print, write; exit 1 where the log cannot answer.
+    """Compare on the pages since the version's training, print, write; exit 1 where the log cannot answer.
 
     Raises:
         InvalidInput: without a store or a tenant.
         NotFound: for a log, tenant or version that is not there.
-        NotReady: for a ranker that cannot be replayed, or a log without its features.
+        NotReady: for a ranker that cannot be replayed, or a log without its features, or without pages since.
     """
     if store is None or not tenant:
         raise InvalidInput("give --store DIR and --tenant NAME with --log")
     home = DirectoryStore(store).path(tenant, asked.name, version or None)
     candidate = load_ranker(home, asked.name)
-    join = Join(root=log, tenant=tenant, features=True, track=track)
-    found = compare(candidate, join, asked, read_profiles(read_manifest(home).manifest.data))
+    data = read_manifest(home).manifest.data
+    unseen = Window(since_us=learned_until(data))
+    join = Join(root=log, tenant=tenant, window=unseen, features=True, track=track)
+    found = compare(candidate, join, asked, read_profiles(data))
     show(found)
     if json:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2))
@@ -72,15 +76,13 @@ def verdict(found: OffPolicy) -> None:
 
 def table(found: OffPolicy) -> Table:
     """A row for what was logged, and one an estimator."""
-    shown = Table(
+    shown = narrow(
         title=f"{found.ranker}@{found.version} on {found.pages:,} logged pages",
         caption=f"{found.asked.reward}s a page at the first {found.asked.depth} places, 95 % intervals;"
         f" {found.moved:.0%} of the pages would look otherwise; ESS: pages that the weighted ones are worth",
-        box=SIMPLE_HEAD,
+        heads=("estimator", "a page", "change", "ESS", "mean\nweight", "clipped"),
+        wrapping=("a page", "change"),
     )
-    shown.add_column("estimator")
-    for head in ("a page", "change", "ESS", "mean weight", "clipped"):
-        shown.add_column(head, justify="right", no_wrap=True)
     shown.add_row("logged", interval(found.logged), "", "", "", "")
     for each in found.estimates:
         shown.add_row(*cells(each), style="dim" if each.refused else "")

@@ -13,3 +13,10 @@ Expected = Annotated[
     typer.Option(help="Only if this version serves now ('' = none does); else exit 2.", metavar="VERSION"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AllowPrivate = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private-base",
+        help="Borrow from a base of tenants that do not share, too; the manifest names them.",
+    ),
+]

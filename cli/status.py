@@ -99,7 +99,7 @@ def serving(one: "RankerStatus") -> tuple[str, ...]:
     window = " to ".join(told.data_window.get(edge, "?")[:16] for edge in ("since", "until"))
     main = next((f"{metric} {value:.4f}" for metric, value in told.metrics.items()), "")
     running = f"{told.experiment.kind} {told.experiment.name!r}" if told.experiment else ""
-    forced = " (forced)" if told.forced else ""
+    forced = "\n(forced)" if told.forced else ""
     return (
         name(one),
         (told.version or "nothing promoted") + forced,
@@ -175,6 +175,8 @@ def tell_stages(one: "RankerStatus") -> None:
         line(f"- {name(one)}: stages' lifts cannot be told: {seen.examination_why}", "yellow")
     if seen.scored_whole is not None and seen.scored_whole < 1:
         line(f"- {name(one)}: {1 - seen.scored_whole:.1%} of pages lack the score of some stage", "yellow")
+    if seen.drift_why:
+        line(f"- {name(one)}: drift since training cannot be told: {seen.drift_why}", "yellow")
     for feature, value in list(seen.drift.items())[:SHOWN_DRIFT]:
         style = "red" if value > DRIFTED else ""
         line(f"- {name(one)}: drift since training: {feature} PSI {value:.3f}", style)

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import tokens
+from cli import remove_tenant, tokens
 from cli.console import err, out
 from cli.options import Json, Store
+from features.errors import InvalidInput
 
 if TYPE_CHECKING:
     from cascade.tenants import Tenant, Tenants
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Look after tenants: add | set | list | show | audit | remove | token.", no_args_is_help=True
 )
+app.command("remove")(remove_tenant.command)
 app.command("token")(tokens.command)
 
 Name = Annotated[str, typer.Argument(help="The tenant.", metavar="NAME")]
@@ -55,10 +58,14 @@ def add(
     base: Base = None,
 ) -> None:
     """Declare a tenant: new, or one that has rankers already."""
+    from cascade.consent import check_lender
     from cascade.tenants import Tenant
 
     tenant = edited(Tenant(), rate, burst, weight, priority, share_with_base, base)
+    if base:
+        check_lender(store, name, tenant.base)
     tenants(store).add(name, tenant)
+    remove_tenant.sweep(store)
     err.print(f"added {name}; `sluice tenants token {name}` makes credentials", highlight=False)
 
 
@@ -77,9 +84,17 @@ def set_(
     """Change what is given, and leave the rest; servers notice within seconds."""
     from msgspec.structs import replace
 
+    from cascade.consent import check_lender
+
+    if not unlimited and all(each is None for each in (rate, burst, weight, priority, share_with_base, base)):
+        raise InvalidInput("give what to change; `sluice tenants set --help` lists it", path="OPTIONS")
+
     def edit(tenant: "Tenant") -> "Tenant":
         kept = replace(tenant, quota=None) if unlimited else tenant
-        return edited(kept, rate, burst, weight, priority, share_with_base, base)
+        made = edited(kept, rate, burst, weight, priority, share_with_base, base)
+        if base:
+            check_lender(store, name, made.base)
+        return made
 
     tenants(store).change(name, "tenant-set", edit)
 
@@ -126,7 +141,7 @@ def audit(name: Name, store: Store, json: Json = False) -> None:
         return
     cells = [
         (
-            one.time.isoformat(timespec="seconds"),
+            f"{one.time.astimezone(UTC):%Y-%m-%d %H:%M}",
             one.actor,
             one.action + (" (forced)" if one.forced else ""),
             one.ranker,
@@ -136,30 +151,8 @@ def audit(name: Name, store: Store, json: Json = False) -> None:
         )
         for one in entries
     ]
-    out.print(table(f"{name}", ("when", "who", "what", "ranker", "before", "after", "why"), cells))
-
-
-@app.command()
-def remove(
-    name: Name,
-    store: Store,
-    log: Annotated[
-        Path | None, typer.Option(help="Its events in this event log, too.", metavar="DIR")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Remove a tenant with its rankers, credentials and configuration. Requests in flight finish."""
-    known = tenants(store)
-    known.get(name)
-    if not yes:
-        typer.confirm(f"Remove {name} with all its rankers{' and events' if log else ''}?", abort=True)
-    known.remove(name)
-    if log:
-        from cascade.eventlog.layout import home_of
-        from cascade.files import remove_tree
-
-        remove_tree(home_of(log, name))
-    err.print(f"removed {name}", highlight=False)
+    heads = ("when", "who", "what", "ranker", "before", "after", "why")
+    out.print(table(f"{name} (UTC)", heads, cells, whole=("when",)))
 
 
 def tenants(store: Path) -> "Tenants":
@@ -252,7 +245,9 @@ def show_rows(rows: list[Row], json: bool) -> None:
         print_json([asdict(row) for row in rows])
         return
     heads = ("tenant", "created", "units/s", "burst", "weight", "class", "shares", "base", "tokens")
-    out.print(table("tenants", heads, [tuple(map(cell, asdict(row).values())) for row in rows]))
+    days = [{**asdict(row), "created": row.created[:10]} for row in rows]
+    cells = [tuple(map(cell, each.values())) for each in days]
+    out.print(table("tenants", heads, cells, whole=("created",)))
 
 
 def cell(value: Any) -> str:

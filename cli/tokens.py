@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from cascade.credentials import Credentials
 
 ID_BYTES, SECRET_BYTES = 6, 32
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+LONGEST = timedelta(days=36_525)
 
 
 def command(
@@ -34,18 +35,30 @@ def command(
     revoke: Annotated[
         str, typer.Option(help="Take a token back (`sluice tenants show`).", metavar="ID")
     ] = "",
+    unbind: Annotated[str, typer.Option(help="Let a client certificate's name go.", metavar="NAME")] = "",
 ) -> None:
-    """Make a bearer token and print it, this once; or revoke one; or bind a client certificate.
+    """Make a bearer token and print it, this once; or revoke one; or bind or unbind a client certificate.
 
     From the first credentials on, the store's servers ask every caller for some; they notice within seconds.
     """
-    from cascade.credentials import Certificate, check_roles, with_certificate, without_token
+    from cascade.credentials import (
+        Certificate,
+        check_roles,
+        with_certificate,
+        without_certificate,
+        without_token,
+    )
 
     if bool(name) == platform:
         raise InvalidInput("name a tenant, or say --platform", path="NAME")
+    if sum(map(bool, (certificate, revoke, unbind))) > 1:
+        raise InvalidInput("give one of --certificate, --revoke and --unbind", path="--certificate")
     now = datetime.now(UTC)
     if revoke:
         change(store, name, "token-revoke", revoke, lambda known: without_token(known, revoke, now))
+        return
+    if unbind:
+        change(store, name, "certificate-remove", unbind, lambda known: without_certificate(known, unbind))
         return
     roles = check_roles(role or ["rank", "feedback"])
     if certificate:
@@ -92,9 +105,13 @@ def span(text: str) -> timedelta:
     """A time span such as `30d`.
 
     Raises:
-        InvalidInput: for anything else.
+        InvalidInput: for anything else, and for more than a hundred years.
     """
     count, unit = text[:-1], text[-1:]
     if not count.isdecimal() or unit not in UNITS or not int(count) or len(count) > 6:
         raise InvalidInput(f"{text!r} is no time span such as 12h, 30d or 8w", path="--expires")
-    return timedelta(**{UNITS[unit]: int(count)})
+    if int(count) > LONGEST // UNITS[unit]:
+        raise InvalidInput(
+            f"{text!r} is more than 100 years; without it a token is good for ever", path="--expires"
+        )
+    return int(count) * UNITS[unit]

@@ -14,8 +14,10 @@ from cascade.config import parse_config
 from cascade.files import read_text
 from cascade.names import check_name
 from cascade.store import DirectoryStore
+from cascade.tenants import Tenants
 from cli.borrow import Then, borrow
 from cli.console import err, out, track
+from cli.options import AllowPrivate
 from cli.train_log import train_log
 from features.errors import InvalidInput
 from training.behaviour import LoggedBehaviour
@@ -77,6 +79,7 @@ def command(
     base: Annotated[
         str, typer.Option(help="Borrow from TENANT[/RANKER[@VERSION]] as far as that serves.", metavar="NAME")
     ] = "",
+    allow_private_base: AllowPrivate = False,
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file.")] = None,
 ) -> None:
     """Fit every stage of a cascade from judgments, or from an event log, and publish the bundle.
@@ -104,7 +107,7 @@ def command(
     task = Task(parse_config(read_text(config)), open_collection(collection, queries), candidates, known)
     context = Context(seed, track if leads() else quiet, work=work, figures=figures)
     if base:
-        borrow(task, target, base, context, Then(promote, json))
+        borrow(task, target, base, Tenants(store), context, Then(promote, json, allow_private_base))
         return
     version, trained = train_and_publish(task, target, context, datetime.now(UTC))
     if not leads():

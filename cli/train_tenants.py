@@ -10,7 +10,7 @@ import typer
 
 from cascade.names import DEFAULT
 from cli.console import err, out, track
-from cli.options import Ranker, Store
+from cli.options import AllowPrivate, Ranker, Store
 
 if TYPE_CHECKING:
     from training.borrowing.members import Member
@@ -50,6 +50,7 @@ def command(
     seed: Annotated[int, typer.Option(help="Of the splits into folds.")] = 7,
     jobs: Annotated[int, typer.Option(help="Tenants at a time; 0 = one a core.", min=0)] = 0,
     promote: Annotated[bool, typer.Option("--promote", help="Let the new versions serve at once.")] = False,
+    allow_private_base: AllowPrivate = False,
     json: Annotated[Path | None, typer.Option(help="Write what came of every tenant to this file.")] = None,
 ) -> None:
     """Fit a ranker for each of many tenants, borrowing from one base, and publish them.
@@ -65,6 +66,7 @@ def command(
 
     job = job_of(store, base, config, ranker, candidates, seed, promote)
     members = members_of(collections, collection, by, queries)
+    job = consented(job, [member.tenant for member in members], allow_private_base)
     found = list(
         track(train_all(members, job, work, jobs or cpu_count() or 1), "training tenants", len(members))
     )
@@ -96,6 +98,24 @@ def job_of(
         seed=seed,
         promote=promote,
         now=datetime.now(UTC),
+    )
+
+
+def consented(job: "Job", borrowers: "Sequence[str]", allowed: bool) -> "Job":
+    """The run, knowing which of the base's sources do not share.
+
+    Raises:
+        InvalidInput: if any does not, unless that is allowed.
+    """
+    from msgspec.structs import replace
+
+    from cascade.consent import check_consent
+    from cascade.tenants import Tenants
+    from training.borrowing.run import opened_base
+
+    sources = [source.tenant for source in opened_base(job.store, job.base).sources]
+    return replace(
+        job, private=check_consent(Tenants(Path(job.store)), job.base, sources, borrowers, allowed)
     )
 
 

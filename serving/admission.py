@@ -7,7 +7,9 @@ decides (`features/transformer/scheduler.py`), and it can favour only requests t
 
 Among tenants, permits go by weighted fair queueing (`features/fairness.py`), and a full queue makes room for
 a tenant that holds less than its part by sending the last request home of the one that holds most ("longest
-queue drop": Suter, Lakshman, Stiliadis and Choudhury 1998). One tenant alone finds a plain queue.
+queue drop": Suter, Lakshman, Stiliadis and Choudhury 1998). Only what waits for a permit can go home, not
+what waits for a model or a ranker's load: for tenants that hold little beside another, a reserve of places is
+kept behind the queue. One tenant alone finds a plain queue.
 """
 
 import threading
@@ -24,6 +26,10 @@ from features.fairness import ALONE, Share, Turns
 SMOOTHING = 0.05
 """Weight of the newest request in the mean service time."""
 LONGEST_WAIT_S = 5.0
+RESERVE = 16
+"""Places of a server behind its queue, for tenants that are modest."""
+MODEST = 4
+"""Whoever holds less than another by more than this factor is modest."""
 PATIENCE = 50_000.0
 """Candidates that may be ranked for tenants of higher classes before one that waits is served."""
 
@@ -49,9 +55,14 @@ class Admission:
     """Permits of a server."""
 
     def __init__(
-        self, workers: int, queue: int, mean_s: float = 0.01, clock: Callable[[], float] = perf_counter
+        self,
+        workers: int,
+        queue: int,
+        mean_s: float = 0.01,
+        clock: Callable[[], float] = perf_counter,
+        reserve: int = 0,
     ) -> None:
-        self.workers = workers
+        self.workers, self.reserve = workers, reserve
         self.most = workers + queue
         self.in_flight = 0
         self.busy = self._begun = 0
@@ -70,7 +81,7 @@ class Admission:
             Exhausted: if too many are, with the time in which about half of them will be done.
         """
         with self._lock:
-            if self.in_flight >= self.most:
+            if self.in_flight >= self.most and not self._reserved(share):
                 self._make_room(share)
             self.in_flight += 1
             self._held[share.tenant] += 1
@@ -163,6 +174,11 @@ class Admission:
         self._waiting.remove(last)
         last.dropped = True
         last.changed.notify()
+
+    def _reserved(self, share: Share) -> bool:
+        """Whether a place of the reserve is free for a tenant: it has to hold little beside another."""
+        modest = MODEST * self._held[share.tenant] < max(self._held.values(), default=0)
+        return modest and self.in_flight < self.most + self.reserve
 
     def _burden(self, share: Share, more: int) -> tuple[int, float]:
         """How much of the queue a tenant holds by its weight; lower classes count as more."""

@@ -3,7 +3,8 @@ change."""
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -15,10 +16,10 @@ from cascade.documents.notes import CURRENT
 from cascade.documents.writer import home_of
 from cascade.store import DirectoryStore
 from features.columns import Column
-from features.errors import InvalidInput, SluiceError
+from features.errors import InvalidInput, SluiceError, Unavailable
 from serving.convert import Joined, Reads, as_read
 from serving.observe import Metrics
-from serving.rankers import Source
+from serving.rankers import RETRY_S, Source
 from serving.settings import Documents
 
 log = structlog.get_logger()
@@ -29,12 +30,13 @@ BROKEN = "documents: the tenant's document table cannot be read; send all column
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
     """What is known of a tenant's table: as of which file, when to look again, and what came of opening
-    it."""
+    it; what could not be read is tried again at `again_at`, though the file be the same."""
 
     stamp: tuple[int, int, int]
     look_at: float
     table: Table | None = None
     broken: bool = False
+    again_at: float = inf
 
 
 class Tables:
@@ -80,15 +82,17 @@ class Tables:
 
     def _looked(self, home: Path, tenant: str, before: Opened | None) -> Opened:
         """The table as it is now; one that cannot be read leaves the one before in use."""
-        stamp, look_at = stamp_of(home), self._clock() + self._settings.check_s
-        if before is not None and before.stamp == stamp:
-            return Opened(stamp, look_at, before.table, before.broken)
+        now = self._clock()
+        stamp, look_at = stamp_of(home), now + self._settings.check_s
+        if before is not None and before.stamp == stamp and now < before.again_at:
+            return replace(before, look_at=look_at)
         try:
-            table = open_table(home)
+            table = reached(home)
         except (OSError, SluiceError) as error:
             log.error("documents_unreadable", tenant=tenant, exc_info=error)
             self._opened("failed")
-            return Opened(stamp, look_at, before.table if before else None, broken=True)
+            kept = before.table if before else None
+            return Opened(stamp, look_at, kept, broken=True, again_at=now + RETRY_S)
         if table is not None:
             self._opened("ok")
             log.info("documents", tenant=tenant, rows=len(table), written=table.notes.written)
@@ -107,6 +111,19 @@ def tables_of(store: Source, settings: Documents, metrics: Metrics) -> Tables:
     """The tables of a store; only a directory has any."""
     root = store.root if isinstance(store, DirectoryStore) else None
     return Tables(root, settings, lambda outcome: metrics.tables.labels(outcome).inc())
+
+
+def reached(home: Path) -> Table | None:
+    """The table in a folder; None where there is none.
+
+    Raises:
+        Unavailable: if not even the tenant's folder is there: an unmounted disk looks like a store that is
+            empty.
+        And what `open_table` raises.
+    """
+    if not home.parent.is_dir():
+        raise Unavailable(f"the store is out of reach: {home.parent} is not there")
+    return open_table(home)
 
 
 def stamp_of(home: Path) -> tuple[int, int, int]:

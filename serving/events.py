@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from cascade.events import MICROS, TYPES, Event, Impression, Interaction
+from cascade.events import MICROS, TYPES, UNTIMED, Event, Impression, Interaction
 from cascade.names import is_name
 from features.batch import Value
 from features.errors import InvalidInput, SluiceError
@@ -134,9 +134,9 @@ def to_type(text: str) -> str:
 
 
 def to_time(message: pb.Interaction | pb.Impression, now_us: int) -> int:
-    """Microseconds since 1970; the server's clock where none was sent."""
+    """Microseconds since 1970; `UNTIMED` where none was sent, for the log's writer to fill in."""
     if not message.HasField("time"):
-        return now_us
+        return UNTIMED
     time_us: int = message.time.seconds * MICROS + message.time.nanos // 1_000
     if not 0 <= time_us <= now_us + AHEAD_S * MICROS:
         raise InvalidInput("is before 1970, or more than an hour ahead of the server's clock", path="time")

@@ -11,10 +11,12 @@ import grpc
 
 from cascade.eventlog.writer import LogWriter
 from cascade.events import MICROS
-from features.errors import Exhausted, NotReady, OutOfTime
+from features.errors import NotReady, OutOfTime
+from serving.credentials.access import Access
 from serving.events import to_events
 from serving.interceptors import well_formed
 from serving.observe import Metrics
+from serving.places import Places
 from serving.rankers import Catalogue
 from serving.recorder import patience
 from serving.settings import Settings
@@ -45,34 +47,25 @@ class FeedbackService(rpc.FeedbackServicer):
         settings: Settings,
         metrics: Metrics,
         clock: Callable[[], float],
+        access: Access,
     ) -> None:
         self._catalogue, self._log, self._settings = catalogue, log, settings
-        self._metrics, self._clock = metrics, clock
-        self._streams = threading.Semaphore(settings.feedback.streams)
-        self._calls = threading.Semaphore(settings.feedback.calls)
+        self._metrics, self._clock, self._access = metrics, clock, access
+        self._streams = Places(settings.feedback.streams, "RecordStream calls are open; come back")
+        self._calls = Places(settings.feedback.calls, "Record calls wait for the disk; send larger batches")
 
     def Record(self, request: pb.RecordRequest, context: grpc.ServicerContext) -> pb.RecordResponse:  # noqa: N802
         """One batch, on the disk before the answer."""
-        if not self._calls.acquire(blocking=False):
-            raise Exhausted(
-                f"{self._settings.feedback.calls} Record calls wait for the disk; send larger batches"
-            )
-        try:
+        with self._calls.place(request.tenant):
             return self._finish(self._hand_in(request), context.time_remaining())
-        finally:
-            self._calls.release()
 
     def RecordStream(  # noqa: N802
         self, request_iterator: Iterator[pb.RecordRequest], context: grpc.ServicerContext
     ) -> Iterator[pb.RecordResponse]:
         """Batch by batch, in order; while one waits for the disk, the next are read."""
-        if not self._streams.acquire(blocking=False):
-            raise Exhausted(f"{self._settings.feedback.streams} RecordStream calls are open; come back")
-        try:
+        with self._streams.place(self._access.holder(context)):
             for handed in read_ahead(request_iterator, self._hand_in, context):
                 yield self._finish(handed, None)
-        finally:
-            self._streams.release()
 
     def _hand_in(self, message: pb.RecordRequest) -> Handed:
         if self._log is None:

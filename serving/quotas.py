@@ -60,12 +60,18 @@ class Quotas:
         self._lock = threading.Lock()
 
     def limited(self, tenant: str) -> bool:
-        """Whether a tenant has a quota, so that a request's cost need be estimated.
+        """Whether a tenant has a quota, so that a request's cost need be estimated. Asked before anything is
+        looked up or loaded for the request.
 
         Raises:
             NotFound: for a tenant that is no more.
+            Exhausted: if its quota is zero.
         """
-        return self._register.tenant(tenant).quota is not None
+        quota = self._register.tenant(tenant).quota
+        if quota is not None and quota.rate == 0:
+            self._refused(tenant)
+            raise closed()
+        return quota is not None
 
     def charge(self, tenant: str, cost: float) -> None:
         """Let a tenant spend.
@@ -88,7 +94,7 @@ class Quotas:
 
     def _charge(self, tenant: str, quota: Quota, cost: float) -> Exhausted | None:
         if quota.rate == 0:
-            return exhausted("the tenant's quota is zero: it may rank nothing", CLOSED_S)
+            return closed()
         with self._lock:
             bucket = self._buckets.get(tenant)
             if bucket is None:
@@ -105,6 +111,11 @@ class Quotas:
         for name in oldest:
             if self._buckets[name] is not kept and self._buckets[name].level >= 0:
                 del self._buckets[name]
+
+
+def closed() -> Exhausted:
+    """The refusal of a quota of zero."""
+    return exhausted("the tenant's quota is zero: it may rank nothing", CLOSED_S)
 
 
 def exhausted(text: str, retry_after_s: float) -> Exhausted:

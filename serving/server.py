@@ -21,6 +21,7 @@ from cascade.eventlog.writer import LogWriter, Options
 from cascade.experiments.shadows import ShadowLog
 from cascade.load import load_ranker
 from features.errors import InvalidConfig
+from serving.admission import RESERVE
 from serving.credentials.reach import check_reach
 from serving.credentials.tls import server_credentials
 from serving.documents import tables_of
@@ -88,6 +89,7 @@ class Server:
             pinned=settings.pinned,
             loaded=lambda outcome: self.metrics.loads.labels(outcome).inc(),
             base_of=lambda tenant: self.tenancy.register.tenant(tenant).base,
+            class_of=lambda tenant: self.tenancy.register.share(tenant).priority,
         )
         self.metrics.catalogue(self.catalogue)
         self.ready, self._draining = threading.Event(), threading.Event()
@@ -112,10 +114,13 @@ class Server:
             self._taking,
             self.tenancy.register,
             self.tenancy.quotas,
+            self.tenancy.access,
             self.personal,
             tables_of(store, settings.documents, self.metrics),
         )
-        self.feedback = FeedbackService(self.catalogue, self.log, settings, self.metrics, clock)
+        self.feedback = FeedbackService(
+            self.catalogue, self.log, settings, self.metrics, clock, self.tenancy.access
+        )
         self._health = Health(SERVICES)
         self._watch = Watch(self.catalogue, settings.poll_s, self._serve, self._tell)
         self._grpc = self._build(Edge(self.metrics, new_id, self.tenancy.access))
@@ -146,7 +151,7 @@ class Server:
 
     def _build(self, edge: Edge) -> grpc.Server:
         settings = self.settings
-        threads = settings.cores + settings.queue + settings.streams + SPARE_THREADS
+        threads = settings.cores + settings.queue + RESERVE + settings.streams + SPARE_THREADS
         threads += settings.feedback.calls + settings.feedback.streams
         options = [
             ("grpc.max_receive_message_length", settings.limits.message_bytes),

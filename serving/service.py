@@ -1,9 +1,7 @@
 """The Ranking service. Its methods have no try/except: errors become statuses in `interceptors`."""
 
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,10 +9,10 @@ import grpc
 import structlog
 
 from cascade.deadline import Deadline
-from features.errors import Exhausted
-from serving.admission import Admission
+from serving.admission import RESERVE, Admission
 from serving.answer import to_report, to_response
 from serving.convert import Work, budget_s, to_work
+from serving.credentials.access import Access
 from serving.documents import Tables
 from serving.experiments.answer import Answer
 from serving.experiments.parts import Part
@@ -22,6 +20,7 @@ from serving.experiments.taking import Taking
 from serving.gather import as_finished
 from serving.interceptors import or_failure
 from serving.observe import Metrics
+from serving.places import Places
 from serving.profiles.lookup import Personal
 from serving.quotas import Quotas, actual, estimate
 from serving.rankers import Catalogue
@@ -68,15 +67,16 @@ class RankingService(rpc.RankingServicer):
         taking: Taking,
         register: Register,
         quotas: Quotas,
+        access: Access,
         personal: Personal,
         tables: Tables,
     ) -> None:
-        self.admission = Admission(settings.cores, settings.queue)
+        self.admission = Admission(settings.cores, settings.queue, reserve=RESERVE)
         self._catalogue, self._settings, self._metrics = catalogue, settings, metrics
         self._pool, self._clock, self._new_id, self._recorder = pool, clock, new_id, recorder
         self._taking, self._register, self._quotas = taking, register, quotas
-        self._personal, self._tables = personal, tables
-        self._streams = threading.Semaphore(settings.streams)
+        self._access, self._personal, self._tables = access, personal, tables
+        self._streams = Places(settings.streams, "RankMany calls are open; close one or come back")
         metrics.in_flight.set_function(lambda: self.admission.in_flight)
 
     def Rank(self, request: pb.RankRequest, context: grpc.ServicerContext) -> pb.RankResponse:  # noqa: N802
@@ -101,7 +101,7 @@ class RankingService(rpc.RankingServicer):
     ) -> Iterator[pb.RankResponse]:
         """Every request's final ranking, as they finish."""
         window = 2 * self._settings.cores
-        with self._stream_permit():
+        with self._streams.place(self._access.holder(context)):
             yield from as_finished(
                 request_iterator, partial(self._one, context), self._pool, window, context.add_callback
             )
@@ -111,8 +111,8 @@ class RankingService(rpc.RankingServicer):
 
     def _begin(self, message: pb.RankRequest, context: grpc.ServicerContext) -> Job:
         deadline = self._deadline(message, context)
-        served = self._catalogue.get(message.tenant, message.ranker, deadline)
         limited = self._quotas.limited(message.tenant)
+        served = self._catalogue.get(message.tenant, message.ranker, deadline)
         cost = estimate(message, served.ranker.steps) if limited else 0.0
         self._quotas.charge(message.tenant, cost)
         request_id = message.request_id or self._new_id()
@@ -186,15 +186,6 @@ class RankingService(rpc.RankingServicer):
                 candidates=len(ranking.rows),
                 stages={report.name: report.status.value for report in ranking.reports},
             )
-
-    @contextmanager
-    def _stream_permit(self) -> Iterator[None]:
-        if not self._streams.acquire(blocking=False):
-            raise Exhausted(f"{self._settings.streams} RankMany calls are open; close one or come back")
-        try:
-            yield
-        finally:
-            self._streams.release()
 
 
 def checked(answers: Iterator[Answer], check: Callable[[], None]) -> Iterator[Answer]:

@@ -95,7 +95,8 @@ class Rankers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         memory_mb: for rankers; 0 = half of what the machine or the container has.
         preload: what is loaded before anybody asks: "all", "promoted-recent", "none", or a list of
             `tenant/ranker` (`tenant` = its default one). Only as far as it fits.
-        recent: how many rankers "promoted-recent" loads before the server says that it is ready.
+        recent: how many rankers "promoted-recent" loads before the server says that it is ready; higher
+            priority classes come first among them.
         load_threads: rankers that are loaded at the same time.
         on_cold: a request for a ranker that is not loaded "wait"s for it, or the "base" answers meanwhile.
         base: `tenant/ranker` that stands in where the tenant declares no base of its own; "" = none.
@@ -107,7 +108,7 @@ class Rankers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 0
     preload: Literal["all", "promoted-recent", "none"] | tuple[str, ...] = "promoted-recent"
     recent: Count = 64
-    load_threads: Count = 1
+    load_threads: Count = 2
     on_cold: Literal["wait", "base"] = "wait"
     base: str = ""
     waiting: Count = 32
@@ -171,7 +172,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         host, port: where to listen; port 0 takes any free one.
         workers: requests that compute at the same time; 0 = one a core.
         queue: requests that may wait for a worker; one more is told to come back later.
-        streams: RankMany calls at the same time.
+        streams: RankMany calls at the same time; a caller has three quarters at most, as of all such places.
         metrics_port: of the Prometheus page on the same host; absent = none, 0 = any free one.
         poll_s: how often the store is asked for newly promoted versions.
         grace_s: how long requests in flight may take to finish once the process is told to end.

@@ -59,6 +59,7 @@ class Evaluation:
         final_against: the last stage against every baseline and every stage before it.
         notes: what a person should know.
         texts: query id → its text.
+        digest: of the collection; "" where it was not read from files.
     """
 
     ranker: str
@@ -69,6 +70,7 @@ class Evaluation:
     final_against: tuple[Comparison, ...]
     notes: tuple[str, ...]
     texts: Mapping[str, str]
+    digest: str = ""
 
 
 def evaluate(ranker: Ranker, collection: Collection, settings: Settings, track: Track = quiet) -> Evaluation:
@@ -99,6 +101,7 @@ def evaluate(ranker: Ranker, collection: Collection, settings: Settings, track: 
         final_against=final_against(baselines, stages, settings.seed, track),
         notes=(*collection.notes, *notes, *troubles(stages, traces)),
         texts={key: query.text for key, query in collection.queries.items()},
+        digest=collection.digest if collection.files else "",
     )
 
 

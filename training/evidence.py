@@ -1,6 +1,7 @@
 """Evidence for the gate: what evaluations say, whether golden scores reproduce, and how long they take."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -9,6 +10,7 @@ import msgspec
 
 from cascade import golden
 from cascade.eventlog.windows import KEY as WINDOW
+from cascade.eventlog.windows import learned_until, micros
 from cascade.load import load_ranker
 from cascade.manifest import GOLDEN, Manifest, read_manifest
 from cascade.ranker import Ranker
@@ -17,7 +19,8 @@ from features.batch import CandidateBatch
 from features.errors import InvalidInput, NotFound, SluiceError
 from training.experiments.evidence import tried_of
 from training.experiments.judge import KIND as EXPERIMENT
-from training.gate import Evidence, Gain, Logged
+from training.gate import Evidence, Judged, Logged
+from training.learned import digests_of
 from training.metrics import NDCG
 from training.offpolicy.compare import KIND
 
@@ -45,14 +48,15 @@ def gather(
     except SluiceError as error:
         broken = (f"broken: {error}",)
     told = manifest(candidate)
+    data = told.data if told else {}
     return Evidence(
         version=candidate.name,
         current=current.name if current else "",
         broken=broken,
         ms=ms[0],
         current_ms=ms[1],
-        labels=labels_of(found["labels"]) if "labels" in found else None,
-        log=log_of(found[KIND], told is not None and WINDOW in told.data) if KIND in found else None,
+        labels=labels_of(found["labels"], data) if "labels" in found else None,
+        log=log_of(found[KIND], data) if KIND in found else None,
         experiment=tried_of(found[EXPERIMENT], candidate.name) if EXPERIMENT in found else None,
         held_out=main_metric(told),
         current_held_out=main_metric(manifest(current)) if current else "",
@@ -151,10 +155,14 @@ class OnLabels(msgspec.Struct, frozen=True):
     ranker: str
     queries: int
     against_version: Against | None = None
+    digest: str = ""
 
 
-def labels_of(made: Mapping[str, Any]) -> Gain:
+def labels_of(made: Mapping[str, Any], data: Mapping[str, Any]) -> Judged:
     """The gain on labels; one without a compared version has none.
+
+    Args:
+        data: of the candidate's manifest.
 
     Raises:
         InvalidInput: if the file is not what `sluice evaluate --json` writes.
@@ -162,9 +170,18 @@ def labels_of(made: Mapping[str, Any]) -> Gain:
     found = converted(made, OnLabels)
     version, against = found.ranker.rpartition("@")[2], found.against_version
     if against is None:
-        return Gain(NDCG, 0.0, 0.0, 0.0, found.queries, version, "")
-    low, high = against.interval.low, against.interval.high
-    return Gain(NDCG, against.difference, low, high, found.queries, version, against.version)
+        return Judged(NDCG, 0.0, 0.0, 0.0, found.queries, version, "")
+    return Judged(
+        measure=NDCG,
+        difference=against.difference,
+        low=against.interval.low,
+        high=against.interval.high,
+        count=found.queries,
+        version=version,
+        against=against.version,
+        digest=found.digest,
+        learned=tuple(sorted(digests_of(data))),
+    )
 
 
 class Deciding(msgspec.Struct, frozen=True):
@@ -185,10 +202,11 @@ class OnLog(msgspec.Struct, frozen=True):
     estimates: tuple[Deciding, ...]
     drift: dict[str, float] = {}
     refused: tuple[str, ...] = ()
+    since: datetime | None = None
 
 
-def log_of(made: Mapping[str, Any], saw_pages: bool) -> Logged:
-    """The gain by the deciding estimator."""
+def log_of(made: Mapping[str, Any], data: Mapping[str, Any]) -> Logged:
+    """The gain by the deciding estimator; `data` is of the candidate's manifest."""
     found = converted(made, OnLog)
     first = found.estimates[0] if found.estimates else Deciding("none", "", Bounds(0.0, 0.0))
     return Logged(
@@ -203,7 +221,9 @@ def log_of(made: Mapping[str, Any], saw_pages: bool) -> Logged:
         arms=found.arms,
         refused=found.refused,
         drift=found.drift,
-        drift_counts=saw_pages,
+        drift_counts=WINDOW in data,
+        since_us=micros(found.since) if found.since else 0,
+        learned_until_us=learned_until(data),
     )
 
 

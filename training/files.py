@@ -16,19 +16,41 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
         NotFound: if there is no such file.
         InvalidInput: for bytes that are not UTF-8, or a gzip file that is cut short.
     """
+    for number, raw in raw_lines(path):
+        line = text_of(raw, number, at(path, number))
+        if line.strip():
+            yield number, line
+
+
+def raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The same before it is text, for readers that go on after a line that is none; see `text_of`.
+
+    Raises:
+        NotFound: if there is no such file.
+        InvalidInput: for a gzip file that is cut short.
+    """
     if not path.is_file():
         raise NotFound("no such file", path=str(path))
     number = 0
     try:
         with opened(path) as file:
             for number, raw in enumerate(file, start=1):
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-                if line.strip():
-                    yield number, line
-    except UnicodeDecodeError as error:
-        raise InvalidInput(f"not UTF-8: {error.reason}", path=at(path, number)) from None
+                if raw.strip():
+                    yield number, raw
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InvalidInput(f"a broken gzip file: {error}", path=at(path, number + 1)) from None
+
+
+def text_of(raw: bytes, number: int, where: str = "") -> str:
+    """A line without its end; the file's first one without a byte order mark.
+
+    Raises:
+        InvalidInput: for bytes that are not UTF-8.
+    """
+    try:
+        return raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"not UTF-8: {error.reason}", path=where) from None
 
 
 def opened(path: Path) -> BinaryIO:

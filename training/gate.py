@@ -7,6 +7,8 @@ tested against simulated rankers that are worse.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from cascade.eventlog.windows import written
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -48,6 +50,18 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged(Gain):
+    """The same, on labels.
+
+    Attributes:
+        digest: of the collection; "" = not told. `learned`: of those whose labels the candidate learned from.
+    """
+
+    digest: str = ""
+    learned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Logged(Gain):
     """The same, estimated from a log.
 
@@ -55,6 +69,7 @@ class Logged(Gain):
         versions, arms: what ranked the pages → pages. `refused`: why the log cannot answer.
         drift: feature → PSI. `drift_counts`: whether training saw pages too, so that a shift is one of
             time, and not of how candidates were chosen.
+        since_us: where the pages begin. `learned_until_us`: where those end that the candidate learned from.
     """
 
     versions: Mapping[str, int]
@@ -62,6 +77,8 @@ class Logged(Gain):
     refused: tuple[str, ...] = ()
     drift: Mapping[str, float] | None = None
     drift_counts: bool = False
+    since_us: int = 0
+    learned_until_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +111,7 @@ class Evidence:
     broken: tuple[str, ...] = ()
     ms: float | None = None
     current_ms: float | None = None
-    labels: Gain | None = None
+    labels: Judged | None = None
     log: Logged | None = None
     experiment: Tried | None = None
     held_out: str = ""
@@ -167,6 +184,8 @@ def label_troubles(evidence: Evidence, limits: Limits) -> list[str]:
     found = list(same_versions(gain, evidence))
     if gain.against != evidence.current:
         found.append(f"compared with {gain.against or 'nothing'}, while {evidence.current} serves")
+    if gain.digest and gain.digest in gain.learned:
+        found.append("the version learned from these very judgments; evaluate it on others (--queries)")
     if gain.count < limits.queries:
         found.append(f"{gain.count} judged queries; at least {limits.queries} are needed")
     return found
@@ -178,6 +197,11 @@ def log_troubles(evidence: Evidence, limits: Limits) -> list[str]:
     if log is None:
         return []
     found = [*same_versions(log, evidence), *log.refused]
+    if log.since_us < log.learned_until_us:
+        found.append(
+            f"it holds pages from before {written(log.learned_until_us)}, when the version finished learning;"
+            " run `sluice evaluate --log` anew, which leaves them out"
+        )
     if log.count < limits.pages:
         found.append(f"{log.count} pages; at least {limits.pages} are needed")
     share = log.versions.get(evidence.current, 0) / max(sum(log.versions.values()), 1)

@@ -11,6 +11,8 @@ from features.errors import InvalidInput
 from training.documents import Documents
 from training.files import at, lines
 
+DECODE = msgspec.json.Decoder().decode
+
 
 def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(`file:line`, object) of a JSON lines file.
@@ -18,16 +20,24 @@ def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         InvalidInput: for a line that is no JSON object.
     """
-    decode = msgspec.json.Decoder().decode
     for number, line in lines(path):
         where = at(path, number)
-        try:
-            record = decode(line)
-        except msgspec.DecodeError as error:
-            raise InvalidInput(f"not JSON: {error}", path=where) from None
-        if not isinstance(record, dict):
-            raise InvalidInput("not a JSON object", path=where)
-        yield where, record
+        yield where, parsed(line, where)
+
+
+def parsed(line: str, where: str = "") -> dict[str, Any]:
+    """The object of a line.
+
+    Raises:
+        InvalidInput: if it is no JSON object.
+    """
+    try:
+        record = DECODE(line)
+    except msgspec.DecodeError as error:
+        raise InvalidInput(f"not JSON: {error}", path=where) from None
+    if not isinstance(record, dict):
+        raise InvalidInput("not a JSON object", path=where)
+    return record
 
 
 def identity(record: dict[str, Any], where: str, seen: Mapping[str, object]) -> str:

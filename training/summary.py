@@ -16,6 +16,7 @@ def summary(found: Evaluation) -> dict[str, Any]:
         "queries": len(found.judge.queries),
         "queries_without_relevant": found.judge.alone,
         "ranker": found.ranker,
+        "digest": found.digest,
         "candidates": found.settings.candidates,
         "conventions": {
             "gain": conventions.gain,

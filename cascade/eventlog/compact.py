@@ -33,12 +33,17 @@ from cascade.eventlog.layout import (
     first_arrival,
     segments,
 )
+from cascade.eventlog.parquet import legible
+from cascade.eventlog.read import whole_file
 from cascade.eventlog.segment import is_sealed, sweep_unnamed
 from cascade.eventlog.tables import REPEATING, tables
 from cascade.files import make_directory, sync_directory, sync_file
 
 MERGE_BYTES = 64 << 20
 """Files of a day below this size are merged."""
+MERGED_AT_ONCE = 4
+"""A merge is of files of so many times `MERGE_BYTES` at most (and the file that goes beyond), as it holds
+them in memory; the next compaction takes more."""
 GROUP_BYTES = 32 << 20
 """Bytes of a row group, uncompressed: what a reader holds at a time."""
 
@@ -75,7 +80,8 @@ def compact(home: Path, mark: Mark = nothing) -> Compacted:
     """Bring a tenant's sealed segments into Parquet. One process at a time; the others wait.
 
     Raises:
-        Corrupt: for a segment that holds records of something else; it stays as it is, and nothing is lost.
+        Corrupt: for a segment that holds records of something else, or a Parquet file that is damaged or
+            not of the log; it stays as it is, and nothing is lost.
     """
     with changing(home):
         sweep(home)
@@ -149,19 +155,36 @@ def by_day(table: pa.Table) -> Iterable[tuple[str, pa.Table]]:
 
 
 def small(folder: Path) -> list[Path]:
-    """Files of a day that are worth a merge."""
-    found = [file for file in sorted(folder.glob(f"*{PARQUET}")) if file.stat().st_size < MERGE_BYTES]
+    """Files of a day that are worth a merge, as many as fit into memory together.
+
+    A record may be repeated in what is left for the next time, as in files too large to merge: readers take
+    each event once over the whole log (`dedupe`).
+    """
+    found: list[Path] = []
+    total = 0
+    for file in sorted(folder.glob(f"*{PARQUET}")):
+        size = file.stat().st_size
+        if size < MERGE_BYTES and total < MERGED_AT_ONCE * MERGE_BYTES:
+            found.append(file)
+            total += size
     return found if len(found) > 1 else []
 
 
 def merge(
     folder: Path, files: list[Path], mark: Mark, keep: Callable[[pa.Table], pa.Table] = lambda table: table
 ) -> tuple[int, int]:
-    """(files, records dropped) that one file now stands for; `keep` may drop records of its own."""
+    """(files, records dropped) that one file now stands for; `keep` may drop records of its own.
+
+    Raises:
+        Corrupt: for a file that is damaged or not of the log; all stay as they are.
+    """
     if not files:
         return 0, 0
-    table = pa.concat_tables([pq.read_table(file, partitioning=None) for file in files])
-    kept = keep(table.take(pa.array(np.sort(firsts(table, folder.parent.name)))))
+    kind = folder.parent.name
+    parts = [whole_file(file, kind) for file in files]
+    with legible(folder):
+        table = pa.concat_tables(parts, promote_options="default")
+    kept = keep(table.take(pa.array(np.sort(firsts(table, kind)))))
     kept = kept.sort_by([("time", "ascending"), ("event_id", "ascending")])
     names = [file.name for file in files]
     target = folder / f"{MERGED}{hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]}{PARQUET}"

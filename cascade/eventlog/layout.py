@@ -80,11 +80,18 @@ def segment_of(file: Path) -> str:
 
 
 def replaced_by(file: Path) -> list[str]:
-    """Names of the files, in the same folder, that a merged file stands for."""
+    """Names of the files, in the same folder, that a merged file stands for.
+
+    Raises:
+        Corrupt: for a file that does not let itself be read.
+    """
     import pyarrow.parquet as pq  # servers write and need none of it
 
-    found = (pq.read_schema(file).metadata or {}).get(REPLACES, b"[]")
-    return [str(name) for name in json.loads(found)]
+    from cascade.eventlog.parquet import legible
+
+    with legible(file):
+        found = (pq.read_schema(file).metadata or {}).get(REPLACES, b"[]")
+        return [str(name) for name in json.loads(found)]
 
 
 @contextmanager

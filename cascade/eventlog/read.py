@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cascade.eventlog.codec import read_segment
 from cascade.eventlog.frames import Passed
 from cascade.eventlog.layout import DAY, KINDS, counting, days, first_arrival, reading, segments
+from cascade.eventlog.parquet import opened
 from cascade.eventlog.tables import SCHEMAS, TIME, tables
 from features.errors import Corrupt
 
@@ -45,7 +45,7 @@ def scan(
     No more than a file's row group, or a segment, is in memory at a time.
 
     Raises:
-        Corrupt: for a Parquet file without the columns of the log.
+        Corrupt: for a Parquet file that is damaged, or without the columns of the log.
     """
     names = list(columns or SCHEMAS[kind].names)
     with reading(home):
@@ -67,14 +67,22 @@ def of_segment(path: Path, kind: str) -> Iterator[pa.Table]:
 
 def of_file(file: Path, kind: str, names: list[str]) -> Iterator[pa.Table]:
     """The records of a Parquet file in the log's own types; columns that it lacks and may lack are null."""
-    with pq.ParquetFile(file) as opened:
-        there = set(opened.schema_arrow.names)
-        absent = [one.name for one in SCHEMAS[kind] if not one.nullable and one.name not in there]
-        if absent:
-            raise Corrupt(f"is no file of this log: it has no column {absent[0]!r}", path=str(file))
-        wanted = [name for name in names if name in there]
-        for batch in opened.iter_batches(BATCH_ROWS, columns=wanted):
+    with opened(file, kind) as there:
+        wanted = [name for name in names if name in there.schema_arrow.names]
+        for batch in there.iter_batches(BATCH_ROWS, columns=wanted):
             yield typed(pa.Table.from_batches([batch]), kind, names, file)
+
+
+def whole_file(file: Path, kind: str) -> pa.Table:
+    """All of a Parquet file, in the log's own types; columns that the log does not know stay as they are."""
+    names = SCHEMAS[kind].names
+    with opened(file, kind) as there:
+        found = there.read()
+        table = typed(found, kind, names, file)
+    for name in found.column_names:
+        if name not in names:
+            table = table.append_column(name, found[name])
+    return table
 
 
 def typed(table: pa.Table, kind: str, names: list[str], file: Path) -> pa.Table:
@@ -86,9 +94,15 @@ def typed(table: pa.Table, kind: str, names: list[str], file: Path) -> pa.Table:
             table[one.name].cast(one.type) if one.name in held else pa.nulls(len(table), one.type)
             for one in schema
         ]
-        return pa.table(made, schema)
+        table = pa.table(made, schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
         raise Corrupt(f"is no file of this log: {error}", path=str(file)) from None
+    for one in schema:
+        if not one.nullable and table[one.name].null_count:
+            raise Corrupt(
+                f"is no file of this log: column {one.name!r} has no value in places", path=str(file)
+            )
+    return table
 
 
 def within(table: pa.Table, between: Between) -> pa.Table:
@@ -106,15 +120,26 @@ def touches(day: str, between: Between) -> bool:
     return start < between[1] and start + DAY_US > between[0]
 
 
+def rows_of(file: Path, kind: str) -> int:
+    """Records in a Parquet file, as its own footer tells."""
+    with opened(file, kind) as there:
+        rows: int = there.metadata.num_rows
+    return rows
+
+
 def sizes(home: Path) -> Sizes:
-    """What lies there; events in segments are not counted, as that would mean to read them."""
+    """What lies there; events in segments are not counted, as that would mean to read them.
+
+    Raises:
+        Corrupt: for a Parquet file that is damaged, or without the columns of the log.
+    """
     there = segments(home)
     living = frozenset(path.stem for path in there)
     files = {
         kind: [file for folder in days(home, kind) for file in counting(folder, living)] for kind in KINDS
     }
     found = sorted(folder.name.removeprefix(DAY) for kind in KINDS for folder in days(home, kind))
-    rows = {kind: sum(pq.read_metadata(file).num_rows for file in files[kind]) for kind in KINDS}
+    rows = {kind: sum(rows_of(file, kind) for file in files[kind]) for kind in KINDS}
     every = [file for kind in KINDS for file in files[kind]]
     return Sizes(
         segments=len(there),

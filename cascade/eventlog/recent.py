@@ -25,6 +25,12 @@ class Recent:
         with self._lock:
             return {mark: encoded for mark, encoded in found.items() if (tenant, mark) not in self._marks}
 
+    def forget(self, tenant: str) -> None:
+        """Remember nothing of a tenant."""
+        with self._lock:
+            for key in [key for key in self._marks if key[0] == tenant]:
+                del self._marks[key]
+
     def add(self, tenant: str, marks: Iterable[Mark]) -> None:
         """Remember."""
         with self._lock:

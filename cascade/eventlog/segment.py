@@ -15,6 +15,8 @@ from cascade.eventlog.layout import SEGMENT, SEGMENTS
 from cascade.files import make_directory, sync_directory
 
 NEW = ".new-"
+TRIES = 3
+"""Of making a segment: a sweep that comes between its creation and its lock takes it for a dead writer's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class Segment:
         self.path, self.created_us = path, created_us
         self.made_at, self.size, self.broken = os.fstat(handle).st_mtime_ns, 0, False
         self._handle, self._disk = handle, disk
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its file was removed from under it: what is appended is read by nobody."""
+        return os.fstat(self._handle).st_nlink == 0
 
     def append(self, data: bytes) -> None:
         """Put frames at the end; they are on the disk on return.
@@ -85,16 +92,25 @@ def open_segment(home: Path, now_us: int, new_id: str, disk: Disk) -> Segment:
     folder = home / SEGMENTS
     make_directory(folder)
     path = folder / f"{now_us:017d}-{new_id}{SEGMENT}"
-    made = folder / f"{NEW}{path.name}"
-    handle = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+    for _ in range(TRIES - 1):
+        with suppress(BlockingIOError, FileNotFoundError):
+            return Segment(path, now_us, made(path), disk)
+    return Segment(path, now_us, made(path), disk)
+
+
+def made(path: Path) -> int:
+    """The handle of a new file, locked before it had its name."""
+    new = path.with_name(f"{NEW}{path.name}")
+    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
     try:
         flock(handle, LOCK_EX | LOCK_NB)
-        made.rename(path)
-        sync_directory(folder)
+        new.rename(path)
+        sync_directory(path.parent)
     except OSError:
         os.close(handle)
+        new.unlink(missing_ok=True)
         raise
-    return Segment(path, now_us, handle, disk)
+    return handle
 
 
 def is_sealed(path: Path) -> bool:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from cascade.eventlog.codec import encode, fingerprint, listed
@@ -19,7 +20,7 @@ from cascade.eventlog.frames import frame
 from cascade.eventlog.layout import ROTATE, home_of
 from cascade.eventlog.recent import Recent
 from cascade.eventlog.segment import Disk, Segment, open_segment
-from cascade.events import MICROS, Event
+from cascade.events import MICROS, UNTIMED, Event
 from features.errors import Exhausted, SluiceError, Unavailable
 
 log = structlog.get_logger()
@@ -96,17 +97,20 @@ class LogWriter:
         self._thread: threading.Thread | None = None
 
     def append(self, tenant: str, events: Sequence[Event]) -> Receipt:
-        """Hand in events of a tenant.
+        """Hand in events of a tenant; those that are `UNTIMED` get the writer's clock.
 
         Raises:
             InvalidInput: for what cannot be a tenant's name.
             Exhausted: if too much waits for the disk already.
             Unavailable: once the log is closed.
         """
-        home_of(self.root, tenant)
-        fresh = self._recent.fresh(
-            tenant, ((encoded, fingerprint(encoded)) for encoded in map(encode, events))
-        )
+        home = home_of(self.root, tenant)
+        now_us = int(self._clock() * MICROS)
+        sent = [marked(event, now_us) for event in events]
+        fresh = self._recent.fresh(tenant, sent)
+        if len(fresh) < len(events) and not home.is_dir():
+            self._recent.forget(tenant)  # the tenant was removed with all that this would be a repetition of
+            fresh = self._recent.fresh(tenant, sent)
         pending = Pending(tenant, frame(listed(list(fresh.values()))) if fresh else b"", list(fresh))
         if fresh:
             self._hand_over(pending)
@@ -164,7 +168,7 @@ class LogWriter:
 
     def _segment(self, tenant: str) -> Segment:
         segment = self._open.get(tenant)
-        if segment is None or segment.broken:
+        if segment is None or segment.broken or self._was_removed(tenant):
             self._seal(tenant)
             now_us = int(self._clock() * MICROS)
             segment = open_segment(home_of(self.root, tenant), now_us, self._new_id(), self._disk)
@@ -182,9 +186,18 @@ class LogWriter:
 
     def _is_due(self, tenant: str, now_us: int) -> bool:
         segment, options = self._open[tenant], self.options
+        if self._was_removed(tenant):
+            return True
         if segment.size >= options.segment_bytes or now_us - segment.created_us >= options.segment_s * MICROS:
             return True
         return asked_at(home_of(self.root, tenant)) >= segment.made_at
+
+    def _was_removed(self, tenant: str) -> bool:
+        """Whether a tenant's events were removed with the segment that is open; then none is remembered."""
+        gone = self._open[tenant].is_gone
+        if gone:
+            self._recent.forget(tenant)
+        return gone
 
     def _seal(self, tenant: str) -> None:
         segment = self._open.pop(tenant, None)
@@ -194,6 +207,16 @@ class LogWriter:
             segment.seal()
         except OSError as error:  # an empty file stays behind, or one more descriptor: no reason to stop
             log.error("segment_not_sealed", tenant=tenant, exc_info=error)
+
+
+def marked(event: Event, now_us: int) -> tuple[bytes, bytes]:
+    """An encoded event with its time, and what tells whether it was seen before: a fingerprint of what was
+    sent, so that one sent again without a time is the same."""
+    encoded = encode(event)
+    mark = fingerprint(encoded)
+    if event.time_us == UNTIMED:
+        encoded = encode(msgspec.structs.replace(event, time_us=now_us))
+    return encoded, mark
 
 
 def asked_at(home: Path) -> int:

@@ -127,7 +127,7 @@ def counted(pages: Doubles) -> float:
     Database Applications" (TODS 1990).
     """
     empty = max(int((pages <= 0).sum()), 1)
-    return float(-BAGS * np.log(empty / BAGS))
+    return max(0.0, float(-BAGS * np.log(empty / BAGS)))
 
 
 def effective_pages(tally: Tally, row: int) -> float:

@@ -95,8 +95,10 @@ def moved(values: Values, expected: Changes, standing: Standing) -> Changes | No
     return {POSITION: stored(standing)} if values[0] == (before.value if before else None) else None
 
 
-def advance(home: Path, store: ProfileStore, tenant: str, rules: Rules) -> int:
+def advance(home: Path, store: ProfileStore, tenant: str, rules: Rules, most: int = 0) -> int:
     """Learn the next events of a tenant; how many they were, 0 once there are none or another was faster.
+
+    `most` bounds those that come out of Parquet in one call; 0 = as many as are read at a time.
 
     Raises:
         Unavailable: if the store is out of reach; nothing has changed.
@@ -104,7 +106,7 @@ def advance(home: Path, store: ProfileStore, tenant: str, rules: Rules) -> int:
     """
     standing, expected = where(store, tenant)
     if standing.history is not None:
-        return catch_up(home, store, tenant, rules)
+        return catch_up(home, store, tenant, rules, most)
     found = tail(home, standing.segments, BATCH)
     now = Standing(found.missed, found.position)
     if not found.events and now == standing:
@@ -115,16 +117,18 @@ def advance(home: Path, store: ProfileStore, tenant: str, rules: Rules) -> int:
     return len(found.events) or int(found.missed is not None)
 
 
-def catch_up(home: Path, store: ProfileStore, tenant: str, rules: Rules) -> int:
+def catch_up(home: Path, store: ProfileStore, tenant: str, rules: Rules, most: int = 0) -> int:
     """Learn the next events that lie in Parquet; at least 1, as there is more to do behind them.
+
+    `most`: see `advance`.
 
     Returns:
         0 if another process was faster.
     """
-    from cascade.eventlog.history import compacted  # servers that are up to date need no Parquet
+    from cascade.eventlog.history import AT_A_TIME, compacted  # servers that are up to date need no Parquet
 
     standing, expected = where(store, tenant)
-    events = compacted(home, standing.history or 0)
+    events = compacted(home, standing.history or 0, most or AT_A_TIME)
     for some in chunks(events, BATCH):
         standing = msgspec.structs.replace(standing, history=some[-1].arrival + 1)
         also = {POSITION: stored(standing)}

@@ -78,16 +78,25 @@ class Access:
         """
         if not self.needed:
             return ANYONE
-        text = bearer_of(context.invocation_metadata() or ())
-        names = names_of(context)
-        if text is None and not names:
-            raise Unauthenticated(NEEDED)
+        text, names = shown(context)
         caller = self._by_token(text) if text is not None else self._by_certificate(names, tenant)
         if caller.tenant not in (PLATFORM, tenant):
             raise Forbidden(ANOTHERS)
         if role not in caller.roles:
             raise Forbidden(f"these credentials lack the role {role!r}")
         return caller
+
+    def holder(self, context: grpc.ServicerContext) -> str:
+        """Whose a call is before its first message names a tenant: the token's tenant's or the certificate's
+        where callers need credentials, else the connection's.
+
+        Raises:
+            Unauthenticated: without credentials where they are needed, or with such as hold no more.
+        """
+        if not self.needed:
+            return str(context.peer())
+        text, names = shown(context)
+        return self._by_token(text).tenant if text is not None else f"certificate:{min(names)}"
 
     def _by_token(self, text: str) -> Caller:
         bearer = parse_bearer(text)
@@ -115,6 +124,18 @@ class Access:
             return self._register.tenant(tenant).credentials
         except NotFound:
             return Credentials()
+
+
+def shown(context: grpc.ServicerContext) -> tuple[str | None, frozenset[str]]:
+    """The token and the certificate's names that a caller shows.
+
+    Raises:
+        Unauthenticated: if he shows neither.
+    """
+    text, names = bearer_of(context.invocation_metadata() or ()), names_of(context)
+    if text is None and not names:
+        raise Unauthenticated(NEEDED)
+    return text, names
 
 
 def bearer_of(metadata: Iterable[tuple[str, str | bytes]]) -> str | None:

@@ -33,6 +33,8 @@ class Personal:
     Args:
         open_store: opens the store; None = this server keeps none.
         follow: makes the updater of an opened store; None = no event log to learn from.
+        breaker: makes a tenant's circuit breaker: one whose requests are too large for the store's timeout
+            turns off nobody else's profiles.
     """
 
     def __init__(
@@ -41,10 +43,11 @@ class Personal:
         follow: Callable[[ProfileStore], Updater] | None,
         rules: Rules,
         metrics: ProfileMetrics,
-        breaker: Breaker | None = None,
+        breaker: Callable[[], Breaker] = Breaker,
     ) -> None:
         self._open, self._make_updater, self._rules, self._metrics = open_store, follow, rules, metrics
-        self._breaker = breaker or Breaker()
+        self._make_breaker = breaker
+        self._breakers: dict[str, Breaker] = {}
         self._lock = threading.Lock()
         self._agreed: set[str] = set()
         self._store: ProfileStore | None = None
@@ -58,7 +61,8 @@ class Personal:
             return work
         if self._open is None:
             return without(work, NONE)
-        if not self._breaker.allows():
+        breaker = self._breaker(tenant)
+        if not breaker.allows():
             self._metrics.reads.labels("skipped").inc()
             return without(work, LEFT_ALONE)
         start = perf_counter()
@@ -67,8 +71,8 @@ class Personal:
         except InvalidInput:
             raise
         except (SluiceError, msgspec.MsgspecError, OSError) as error:
-            return without(work, self._failed(error))
-        self._breaker.succeeded()
+            return without(work, self._failed(error, breaker))
+        breaker.succeeded()
         self._metrics.reads.labels("ok").inc()
         self._metrics.read_time.observe(perf_counter() - start)
         return replace(work, request=replace(work.request, batch=made))
@@ -96,12 +100,15 @@ class Personal:
             self.updater.watch(tenant)
         return self._store
 
-    def _failed(self, error: Exception) -> str:
-        """What to tell; a store that answers, but with what one tenant cannot use, stays open to others."""
+    def _breaker(self, tenant: str) -> Breaker:
+        return self._breakers.get(tenant) or self._breakers.setdefault(tenant, self._make_breaker())
+
+    def _failed(self, error: Exception, breaker: Breaker) -> str:
+        """What to tell; a store that answers, but with what nobody can use, is not left alone."""
         if isinstance(error, OF_THE_STORE):
-            self._breaker.failed()
+            breaker.failed()
         else:
-            self._breaker.succeeded()
+            breaker.succeeded()
         self._metrics.reads.labels("failed").inc()
         log.error("profiles_not_read", reason=str(error))
         return LEFT_ALONE

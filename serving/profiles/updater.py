@@ -10,13 +10,16 @@ import structlog
 
 from cascade.eventlog.layout import home_of
 from cascade.events import MICROS
-from cascade.profiles.follow import advance, agree, resume
+from cascade.profiles.follow import BATCH, advance, agree, resume
 from cascade.profiles.rules import Rules
 from cascade.profiles.store import ProfileStore
 from features.errors import SluiceError
 from serving.profiles.metrics import ProfileMetrics
 
 log = structlog.get_logger()
+
+TURN = 8 * BATCH
+"""Events of a tenant in one turn: who has more waits until the others had theirs."""
 
 SWEEP_TURNS = 3_600
 """Turns between two sweeps of what has expired."""
@@ -38,6 +41,7 @@ class Updater:
         self._metrics, self._clock = metrics, clock
         self._tenants: dict[str, bool] = {}
         self._told: dict[str, str] = {}
+        self._behind = False
         self._lock, self._turning = threading.Lock(), threading.Lock()
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
@@ -54,9 +58,11 @@ class Updater:
         self._wake.set()
 
     def turn(self) -> int:
-        """Bring every tenant up to the end of its log; how many events were learned."""
+        """Learn the next events of every tenant, `TURN` of each or a few more; how many were learned."""
         with self._turning:
-            return sum(self._follow(tenant) for tenant in list(self._tenants))
+            learned = [self._follow(tenant) for tenant in list(self._tenants)]
+            self._behind = max(learned, default=0) >= TURN
+            return sum(learned)
 
     def close(self) -> None:
         """Stop after what is under way."""
@@ -73,7 +79,8 @@ class Updater:
             turns += 1
             if turns % SWEEP_TURNS == 0:
                 self._sweep()
-            self._wake.wait(self._every_s)
+            if not self._behind:
+                self._wake.wait(self._every_s)
 
     def _follow(self, tenant: str) -> int:
         """One tenant; a failure is counted, logged once, and tried again in the next turn."""
@@ -100,8 +107,8 @@ class Updater:
             resume(self._store, tenant)
             self._tenants[tenant] = True
         total = 0
-        while not self._stop.is_set():
-            learned = advance(home_of(self._root, tenant), self._store, tenant, self._rules)
+        while total < TURN and not self._stop.is_set():
+            learned = advance(home_of(self._root, tenant), self._store, tenant, self._rules, TURN)
             if not learned:
                 break
             total += learned

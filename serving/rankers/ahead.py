@@ -1,6 +1,6 @@
 """Which rankers are loaded before anybody asks for them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, islice
 
@@ -11,18 +11,22 @@ from serving.rankers.served import Source
 from serving.settings import Rankers
 
 
-def ahead(store: Source, changes: Changes, options: Rankers) -> Iterator[Key]:
+def ahead(store: Source, changes: Changes, options: Rankers, class_of: Callable[[str], int]) -> Iterator[Key]:
     """Rankers in the order in which to load them: the base first, as it stands in for all others.
 
     The most recently promoted come next, as far as the store's list of changes goes back, then the others by
-    name. Nothing is listed beyond what is taken.
+    name. Among the first `recent` of these, tenants of higher priority classes come before the others; the
+    classes of those after them are not asked for, as each is a file to read. Nothing is listed beyond what is
+    taken.
     """
     if options.base:
         yield parse_key(options.base, "$.rankers.base")
     if isinstance(options.preload, tuple):
         yield from (parse_key(name, "$.rankers.preload") for name in options.preload)
     elif options.preload != "none":
-        yield from islice(known(store, changes), None if options.preload == "all" else options.recent)
+        every = known(store, changes)
+        yield from sorted(islice(every, options.recent), key=lambda key: class_of(key[0]))
+        yield from every if options.preload == "all" else ()
 
 
 def known(store: Source, changes: Changes) -> Iterator[Key]:

@@ -46,9 +46,13 @@ class Bring:
         It raises NotReady for a version that fails its checks, Unavailable if the store is out of reach, and
         NoRoom for one that is loaded ahead and does not fit.
         """
-        if urgency < Urgency.AHEAD:
+        urgent = urgency < Urgency.AHEAD
+        if urgent:
             self._asked.add(handle)
-        return self._loader.want(handle, partial(self._bring, handle), urgency)
+        begun = self._loader.want(handle, partial(self._bring, handle), urgency)
+        if urgent:  # not before it is over: it may be asked for at any moment until then
+            begun.add_done_callback(lambda _: self._asked.discard(handle))
+        return begun
 
     def _bring(self, handle: Handle) -> Served:
         found = self._standing.loaded(handle)
@@ -68,8 +72,6 @@ class Bring:
             raise Unavailable("the store is out of reach; try again shortly") from error
         except Exception as error:
             raise self._failed(handle, error) from error
-        finally:
-            self._asked.discard(handle)
         self._install(handle, made, parts, self._clock() - start)
         return made
 

@@ -18,13 +18,15 @@ from cascade.changes import Key
 from cascade.deadline import NEVER, Deadline
 from cascade.names import DEFAULT, parse_ranker
 from features.errors import NotFound, NotReady, SluiceError
+from features.fairness import NORMAL
+from serving.places import Places
 from serving.rankers.ahead import ahead, parse_key
 from serving.rankers.bring import Bring, NoRoom, failed_checks
 from serving.rankers.follow import Follow
 from serving.rankers.held import Held
 from serving.rankers.loader import Urgency
 from serving.rankers.lookup import Lookup
-from serving.rankers.patience import Patience, awaited
+from serving.rankers.patience import RETRY_AFTER_S, awaited
 from serving.rankers.served import Handle, Load, Served, Source, shown
 from serving.rankers.standing import Standing
 from serving.rankers.weigh import Parts, budget_bytes, by_manifest
@@ -37,7 +39,8 @@ class Catalogue:
     """The rankers of a store, as far as they are loaded. Any thread may ask.
 
     `loaded` is told the outcome of every load (ok, failed, evicted); `base_of` says which ranker stands in
-    for a tenant's, "" for the one of the options; `weigh` says what a bundle will hold in memory.
+    for a tenant's, "" for the one of the options; `class_of` tells a tenant's priority class; `weigh` says
+    what a bundle will hold in memory.
     """
 
     def __init__(
@@ -49,19 +52,22 @@ class Catalogue:
         pinned: int = 4,
         loaded: Callable[[str], None] = lambda _: None,
         base_of: Callable[[str], str] = lambda _: "",
+        class_of: Callable[[str], int] = lambda _: NORMAL,
         weigh: Callable[[Source, Handle], Parts] = by_manifest,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.ready = Event()
         self.options = options or Rankers()
         self.held = Held(budget_bytes(self.options.memory_mb))
-        self._store, self._base_of = store, base_of
+        self._store, self._base_of, self._class_of = store, base_of, class_of
         self._changes = store.changes()
         self._lookup = Lookup(store, self._changes)
         self._standing = Standing(self.held, pinned)
         self._bring = Bring(store, load, self._standing, self.options.load_threads, loaded, weigh, clock)
         self._follow = Follow(self._changes, self._lookup, self._standing, self._bring, self.options, clock)
-        self._patience = Patience(self.options.waiting)
+        self._patience = Places(
+            self.options.waiting, "requests wait for rankers to load; come back shortly", RETRY_AFTER_S
+        )
 
     def get(self, tenant: str, name: str, deadline: Deadline = NEVER) -> Served:
         """The promoted version of a ranker (`name`, empty = default), or the pinned one (`name@version`).
@@ -109,7 +115,7 @@ class Catalogue:
     def preload(self, stopped: Callable[[], bool]) -> None:
         """Load what the options say should be loaded ahead, as far as it fits, and be ready."""
         window: list[Future[Served]] = []
-        for key in ahead(self._store, self._changes, self.options):
+        for key in ahead(self._store, self._changes, self.options, self._class_of):
             if stopped() or not self.held.has_room:
                 break
             future = self._follow.look(key, Urgency.AHEAD)
@@ -123,6 +129,8 @@ class Catalogue:
         """A pinned version, loaded on first use; the least recently used one makes room."""
         if handle not in self.held:
             self._lookup.check_version(handle)
+            if self._bring.failures.recent(handle):
+                raise failed_checks(handle[2])
         found = self._standing.pinned(handle)
         return found or self._awaited(handle, self._bring.begin(handle, Urgency.REQUEST), deadline)
 
@@ -132,9 +140,11 @@ class Catalogue:
         except (NotFound, NotReady) as error:
             unknown = isinstance(error, NotFound) and (error.path != "ranker" or key[1] != DEFAULT)
             stand_in = None if unknown else self._stand_in(key, deadline, "cannot serve")
-            if stand_in is None:
+            if stand_in is not None:
+                return stand_in
+            if unknown or self._base(key) is None:
                 raise
-            return stand_in
+            raise type(error)(f"{error.message}; its base did not load either", path=error.path) from None
         begun = self._bring.begin(handle, Urgency.REQUEST)
         waits = begun.done() or self.options.on_cold == "wait"
         stand_in = None if waits else self._stand_in(key, deadline, "is still loading")
@@ -158,9 +168,8 @@ class Catalogue:
 
     def _stand_in(self, key: Key, deadline: Deadline, why: str) -> Served | None:
         """The base's ranker, with a warning that says so; None where there is none that can."""
-        name = self._base_of(key[0]) or self.options.base
-        base = parse_key(name, "$.rankers.base") if name else key
-        if base == key:
+        base = self._base(key)
+        if base is None:
             return None
         try:
             served = self._standing.serving(base) or self._own(base, deadline)
@@ -170,6 +179,12 @@ class Catalogue:
         told = f"ranker: {key[1]!r} {why}; its base answered, version {served.ranker.version}"
         return replace(served, warnings=(*served.warnings, told))
 
+    def _base(self, key: Key) -> Key | None:
+        """The ranker that stands in for another; None for none, or itself."""
+        name = self._base_of(key[0]) or self.options.base
+        base = parse_key(name, "$.rankers.base") if name else key
+        return None if base == key else base
+
     def _own(self, key: Key, deadline: Deadline) -> Served:
         """A ranker itself, whatever stands in for it."""
         handle = self._promoted(key)
@@ -177,7 +192,7 @@ class Catalogue:
 
     def _awaited(self, handle: Handle, begun: Future[Served], deadline: Deadline) -> Served:
         """A version once it is loaded."""
-        with self._patience.place():
+        with self._patience.place(handle[0]):
             while True:
                 try:
                     return awaited(begun, deadline, f"ranker {handle[1]!r}")

@@ -184,6 +184,110 @@ def test_a_foreign_parquet_file_is_named(tmp_path: Path) -> None:
         ids(home, INTERACTIONS)
 
 
+BROKEN: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "another schema": ("x.parquet", lambda path: pq.write_table(pa.table({"a": [1]}), path)),
+    "no Parquet": ("x.parquet", lambda path: path.write_bytes(b"garbage")),
+    "no merged file": ("m-x.parquet", lambda path: path.write_bytes(b"garbage")),
+    "nothing": ("x.parquet", lambda path: path.write_bytes(b"")),
+    "a time that is none": (
+        "x.parquet",
+        lambda path: pq.write_table(pa.table({name: ["?"] for name in SCHEMAS[INTERACTIONS].names}), path),
+    ),
+    "no event id": ("x.parquet", lambda path: pq.write_table(without_id(), path)),
+}
+
+
+def without_id() -> pa.Table:
+    """A record that has the log's columns, and no value in one that must have one."""
+    schema = SCHEMAS[INTERACTIONS]
+    values = {name: [0 if name == "time" else None if name == "event_id" else "a"] for name in schema.names}
+    plain = {"time": pa.int64(), "event_id": pa.string()}
+    columns = [
+        pa.array(values[one.name], plain.get(one.name, pa.string())) for one in schema if not one.nullable
+    ]
+    return pa.table(columns, [one.name for one in schema if not one.nullable])
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_merge_names_a_broken_file_and_touches_nothing(tmp_path: Path, name: str) -> None:
+    """Foreign or damaged Parquet stops a compaction with its path; once it is gone, all events are there."""
+    home = fill(tmp_path, some())
+    compact(home)
+    fill(tmp_path, some()[:6])
+    day = next((home / INTERACTIONS).iterdir())
+    file, write = BROKEN[name]
+    write(day / file)
+    with pytest.raises(Corrupt) as caught:
+        compact(home)
+    assert caught.value.path == str(day / file)
+    assert (day / file).exists()
+    (day / file).unlink()
+    compact(home)
+    assert all_ids(home) == WANTED
+
+
+@pytest.mark.parametrize("name", ["another schema", "no Parquet", "no merged file", "nothing"])
+def test_sizes_name_a_broken_file(tmp_path: Path, name: str) -> None:
+    """What cannot be counted is an error with its path."""
+    home = fill(tmp_path, some())
+    compact(home)
+    file, write = BROKEN[name]
+    day = next((home / INTERACTIONS).iterdir())
+    write(day / file)
+    with pytest.raises(Corrupt) as caught:
+        sizes(home)
+    assert caught.value.path == str(day / file)
+
+
+def test_damaged_pages_are_named(tmp_path: Path) -> None:
+    """A file whose footer is whole, and whose data are not, is an error with its path."""
+    home = fill(tmp_path, some())
+    compact(home)
+    file = next((home / INTERACTIONS).rglob("*.parquet"))
+    data = bytearray(file.read_bytes())
+    data[4:200] = b"\xff" * 196
+    file.write_bytes(data)
+    with pytest.raises(Corrupt) as caught:
+        ids(home, INTERACTIONS)
+    assert caught.value.path == str(file)
+
+
+def test_files_of_other_times_are_merged(tmp_path: Path) -> None:
+    """A file without a column that came later, and one with a column of somebody's own, become one file."""
+    home = fill(tmp_path, some(1))
+    compact(home)
+    file = next((home / IMPRESSIONS).rglob("*.parquet"))
+    table = pq.read_table(file, partitioning=None)
+    pq.write_table(table.drop_columns(["teams"]).append_column("own", pa.array(["x"])), file)
+    fill(tmp_path, [shown("later")])
+    assert compact(home).merged == 2
+    (merged,) = (home / IMPRESSIONS).rglob("*.parquet")
+    assert pq.read_table(merged, partitioning=None).sort_by("event_id")["own"].to_pylist() == [None, "x"]
+    assert ids(home, IMPRESSIONS) == ["later", "r0"]
+
+
+def test_a_merge_takes_no_more_than_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day of many files is merged over several runs, and a join finds each event once throughout."""
+    from cascade.eventlog.dedupe import firsts
+
+    pages: list[Event] = [shown(f"r{n:02d}") for n in range(12)]
+    home = fill(tmp_path, [*pages, pages[0]], at_a_time=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("cascade.eventlog.compact.MERGE_BYTES", 0)
+        compact(home)
+    files = [file.stat().st_size for file in (home / IMPRESSIONS).rglob("*.parquet")]
+    assert len(files) == 13
+    monkeypatch.setattr("cascade.eventlog.compact.MERGE_BYTES", max(files) + 1)
+    merged = []
+    while made := compact(home).merged:
+        merged.append(made)
+        table = pa.concat_tables(scan(home, IMPRESSIONS))
+        once = table.take(pa.array(firsts(table, IMPRESSIONS)))
+        assert sorted(once["event_id"].to_pylist()) == [f"r{n:02d}" for n in range(12)]
+    assert 2 <= merged[0] <= 5
+    assert len(merged) > 1
+
+
 def test_the_earliest_record_of_an_event_stays(tmp_path: Path) -> None:
     """Records of one event that differ: the earliest wins, in whatever order they came."""
     versions: list[Event] = [

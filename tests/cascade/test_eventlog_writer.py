@@ -2,8 +2,10 @@
 
 import multiprocessing
 import resource
+import shutil
 import threading
 from collections.abc import Sequence
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -11,10 +13,10 @@ import pytest
 from cascade.eventlog.codec import read_segment
 from cascade.eventlog.frames import Passed
 from cascade.eventlog.layout import SEGMENTS, home_of, segments
-from cascade.eventlog.segment import is_sealed
+from cascade.eventlog.segment import is_sealed, sweep_unnamed
 from cascade.eventlog.testing import TENANT, FaultyDisk, done, shown, writing
-from cascade.eventlog.writer import ask
-from cascade.events import Event
+from cascade.eventlog.writer import LogWriter, ask
+from cascade.events import MICROS, UNTIMED, Event
 from features.errors import Exhausted, InvalidInput, Unavailable
 
 
@@ -61,6 +63,58 @@ def test_a_repetition_is_told_and_not_written_twice(tmp_path: Path) -> None:
         assert (first.accepted, first.duplicate) == (2, 2)
         assert (again.accepted, again.duplicate) == (1, 2)
     assert len(stored(tmp_path)) == 3
+
+
+def test_an_event_without_a_time_is_known_again(tmp_path: Path) -> None:
+    """Sent again when the clock has moved on, it is a duplicate; other content, or a time, makes another."""
+    now = iter(range(1_000_000))
+    writer = LogWriter(tmp_path, clock=lambda: float(next(now)), new_id=lambda: "w")
+    untimed = done("e", "r", "a", time_us=UNTIMED)
+    others = [done("e", "r", "b", time_us=UNTIMED), done("e", "r", "a", at_s=0)]
+    try:
+        writer.append(TENANT, [untimed]).durable.result(30)
+        again = writer.append(TENANT, [untimed, *others])
+        again.durable.result(30)
+    finally:
+        writer.close()
+    assert (again.accepted, again.duplicate) == (2, 1)
+    assert [0 <= event.time_us < 1_000_000 * MICROS for event in stored(tmp_path)] == [True, True, False]
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_tenant_that_was_removed_begins_anew(tmp_path: Path, sealed: bool) -> None:
+    """Events after a removal are on the disk, in a new segment, and one that went is no repetition."""
+    with writing(tmp_path, segment_bytes=1 if sealed else 1 << 20) as writer:
+        writer.append(TENANT, clicks(2)).durable.result(30)
+        writer.append("other", clicks(1)).durable.result(30)
+        shutil.rmtree(home_of(tmp_path, TENANT))
+        for each in clicks(2):
+            receipt = writer.append(TENANT, [each])
+            receipt.durable.result(30)
+            assert (receipt.accepted, receipt.duplicate) == (1, 0)
+        assert stored(tmp_path) == clicks(2)
+        assert writer.append("other", clicks(1)).duplicate == 1
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_sweep_does_not_hinder_a_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    """A sweep that comes between a segment's creation and its lock costs nothing."""
+    sweeps = iter([True])
+
+    def late(handle: int, how: int) -> None:
+        if how & LOCK_EX and next(sweeps, False):
+            if not lost:
+                raise BlockingIOError
+            sweep_unnamed(tmp_path / TENANT / SEGMENTS)
+        flock(handle, how)
+
+    monkeypatch.setattr("cascade.eventlog.segment.flock", late)
+    with writing(tmp_path) as writer:
+        writer.append(TENANT, clicks(1)).durable.result(30)
+    assert stored(tmp_path) == clicks(1)
+    assert not list((tmp_path / TENANT / SEGMENTS).glob(".new-*"))
 
 
 def test_memory_of_repetitions_is_bounded(tmp_path: Path) -> None:

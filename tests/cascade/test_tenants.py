@@ -21,6 +21,7 @@ from cascade.credentials import (
     roles_of,
     with_certificate,
     with_token,
+    without_certificate,
     without_token,
 )
 from cascade.names import is_name
@@ -195,7 +196,9 @@ def test_certificates_by_name() -> None:
     both = with_certificate(one, Certificate(name="shop.example", roles=("rank", "admin")))
     assert roles_of(both, frozenset({"shop.example", "other"})) == {"rank", "admin"}
     assert roles_of(both, frozenset({"example", "shop.example.org"})) == frozenset()
-    assert with_certificate(both, Certificate(name="shop.example", roles=())).certificates == ()
+    assert without_certificate(both, "shop.example").certificates == ()
+    with pytest.raises(NotFound, match="--unbind"):
+        without_certificate(both, "example")
 
 
 def test_roles_and_quotas_that_mean_nothing() -> None:

@@ -67,6 +67,28 @@ def test_retention(log: Path) -> None:
     run("log", "compact", "--log", log, "--keep-days", 40_000)
 
 
+def test_a_broken_file_holds_up_its_own_tenant_alone(log: Path) -> None:
+    """It is named, the others are compacted, old days go everywhere, and the status is 2."""
+    run("log", "compact", "--log", log)
+    days = sorted((log / TENANT / "interactions").iterdir())
+    old = days[0].with_name("day=2000-01-01")
+    old.mkdir()
+    (old / "s-old.parquet").write_bytes(b"old")
+    (days[0] / "bad.parquet").write_bytes(b"garbage")
+    write_segment(log, [shown("3"), done("3", "3", "a")], tenant="zeta")
+    write_segment(log, [shown("4"), done("4", "4", "a", at_s=5)])
+    result = CliRunner().invoke(app, ["log", "compact", "--log", str(log), "--keep-days", "9000", "--json"])
+    rows = json.loads(result.stdout)
+    assert result.exit_code == 2
+    assert (rows["zeta"]["interactions"], rows["zeta"]["problem"]) == (1, "")
+    assert (rows[TENANT]["interactions"], rows[TENANT]["expired_files"]) == (None, 1)
+    assert not old.exists()
+    assert str(days[0] / "bad.parquet") in rows[TENANT]["problem"]
+    assert "bad.parquet" in result.stderr
+    told = CliRunner().invoke(app, ["log", "stats", "--log", str(log)])
+    assert (told.exit_code, "zeta" in told.stdout, "bad.parquet" in told.stderr) == (2, True, True)
+
+
 def test_a_log_that_is_not_there(tmp_path: Path, log: Path) -> None:
     """A misspelt folder or tenant is an error, not an empty table."""
     for arguments in (
@@ -110,7 +132,25 @@ def test_forget_lists_the_models_of_that_time(log: Path, tmp_path: Path) -> None
     assert listed == {("with-ann", during), ("silent", silent)}
     assert not [path for path in log.rglob("*") if path.is_file() and b"ann" in path.read_bytes()]
     again = run("forget", "--user", "ann", "--tenant", TENANT, "--log", log)
-    assert "nothing of this person" in again.stderr
+    assert "nothing of this person is in the log, so that models" in again.stderr
+
+
+def test_forget_reads_the_store_before_it_removes(log: Path, tmp_path: Path) -> None:
+    """No store: nothing is removed; a broken manifest is listed; a tenant it has not is without models."""
+    forget = ("forget", "--tenant", TENANT, "--log", log)
+    with pytest.raises(NotFound, match="--store"):
+        run(*forget, "--user", "ann", "--store", tmp_path / "none")
+    store = tmp_path / "store"
+    version = published(store, write_tiny_bundle(tmp_path / "tiny", 3.0), "broken")
+    (DirectoryStore(store).path(TENANT, "broken", version) / "manifest.json").write_text("{")
+    found = report(*forget, "--user", "ann", "--store", store)
+    assert found["removed"]["impressions"] == 1
+    assert [row["trained"] for row in found["models"]] == ["its manifest cannot be read"]  # type: ignore[index]
+    (tmp_path / "other").mkdir()
+    found = report(*forget, "--user", "bob", "--store", tmp_path / "other")
+    assert (found["removed"]["impressions"], found["models"]) == (1, [])
+    again = report(*forget, "--user", "bob", "--store", store)
+    assert again["models"] is None
 
 
 def test_windows_touch_at_their_edges() -> None:

@@ -75,11 +75,15 @@ def test_forgetting_a_person_forgets_their_profiles(log: Path, profiles: Path) -
     assert there(profiles, *keys_of("ann")) == [False] * 3
     assert there(profiles, *keys_of("bob"), key_of(ITEM, "a"), key_of(QUERY, "a film")) == [True] * 5
     assert report("forget", "--user", "ann", "--tenant", TENANT, "--log", log)["profiles"] == 0
+    again = run("forget", "--user", "bob", "--tenant", TENANT, "--log", log)
+    assert "profiles: 4 entries removed" in again.stdout
 
 
 def test_forgetting_without_profiles_makes_none(log: Path) -> None:
-    """No folder comes to be."""
-    assert report("forget", "--user", "ann", "--tenant", TENANT, "--log", log)["profiles"] == 0
+    """No folder comes to be, and it is said that none was looked at, for machines by null."""
+    asked = ("forget", "--tenant", TENANT, "--log", log)
+    assert report(*asked, "--user", "ann")["profiles"] is None
+    assert "no profiles looked at; name them with --profiles" in run(*asked, "--user", "bob").stderr
     assert not log.with_name("log-profiles").exists()
 
 

@@ -13,9 +13,9 @@ from cascade.manifest import MANIFEST
 from cascade.store import DirectoryStore
 from cascade.testing import write_tiny_bundle
 from cli.main import app
-from cli.status import ago, events, stage
+from cli.status import ago, events, stage, tell_stages
 from features.errors import InvalidInput, NotFound, SluiceError
-from training.status.told import StageLift, TenantLog
+from training.status.told import RankerStatus, Seen, Serving, StageLift, TenantLog
 
 WORLD = LiftWorld.drawn(noise=(1.0, 0.05))
 
@@ -105,6 +105,13 @@ def test_events_that_count_nothing_are_told() -> None:
     log = TenantLog(tenant="demo", last_event="x", age_s=5.0, events={"orphan": 3, "joined": 9})
     assert events(log) == "- demo: last event 5 seconds ago; left out: 3 orphan"
     assert events(TenantLog(tenant="demo")) == "- demo: no events"
+
+
+def test_drift_that_cannot_be_told_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line with the reason, and no index."""
+    why = "7 pages of this version have its features; at least 100 are needed"
+    tell_stages(RankerStatus(tenant="t", ranker="r", serving=Serving(), seen=Seen(pages=7, drift_why=why)))
+    assert capsys.readouterr().out == f"- t/r: drift since training cannot be told: {why}\n"
 
 
 def test_a_refused_lift_shows_no_numbers() -> None:

@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cascade.credentials import find_token, parse_bearer
+from cascade.profiles.opening import beside, open_profiles
+from cascade.profiles.store import Entry
 from cascade.store import DirectoryStore
 from cascade.tenants import Quota, Tenant, Tenants
 from cascade.testing import NOON, write_tiny_bundle
@@ -58,14 +60,20 @@ def test_add_set_show(tmp_path: Path) -> None:
         (["add", "shop", "--burst", "5"], "--burst"),
         (["add", "shop", "--priority", "urgent"], "high, normal, low"),
         (["add", "shop", "--base", "../etc/passwd"], "--base"),
+        (["set", "there"], "give what to change"),
         (["token"], "--platform"),
         (["token", "there", "--platform"], "--platform"),
         (["token", "there", "--role", "root"], "rank, feedback, admin"),
         (["token", "there", "--expires", "soon"], "12h"),
+        (["token", "there", "--expires", "999999w"], "100 years"),
         (["token", "there", "--revoke", "beef"], "beef"),
+        (["token", "there", "--unbind", "beef"], "beef"),
+        (["token", "there", "--unbind", "beef", "--revoke", "beef"], "one of"),
         (["token", "nobody"], "no tenant"),
         (["show", "nobody"], "no tenant"),
         (["remove", "nobody", "--yes"], "no tenant"),
+        (["remove", "there", "--log", "nowhere", "--yes"], "--log"),
+        (["remove", "there", "--profiles", "nowhere", "--yes"], "--profiles"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, arguments: list[str], says: str) -> None:
@@ -121,6 +129,10 @@ def test_the_platforms_and_certificates(tmp_path: Path) -> None:
     tenants(store, "add", "shop")
     tenants(store, "token", "shop", "--certificate", "shop.example", "--role", "rank")
     assert shown(store, "shop")["credentials"] == [{"certificate": "shop.example", "roles": "rank"}]
+    tenants(store, "token", "shop", "--unbind", "shop.example")
+    assert shown(store, "shop")["credentials"] == []
+    told = msgspec.json.decode(tenants(store, "audit", "shop", "--json").stdout)
+    assert (told[-1]["action"], told[-1]["after"]) == ("certificate-remove", "shop.example")
 
 
 def test_removing_asks_first(tmp_path: Path) -> None:
@@ -135,6 +147,81 @@ def test_removing_asks_first(tmp_path: Path) -> None:
     assert not (log / "shop").exists()
     told = msgspec.json.decode(tenants(store, "audit", "shop", "--json").stdout)
     assert [one["action"] for one in told] == ["publish", "tenant-remove"]
+
+
+def remembered(where: Path) -> bytes | None:
+    """What the profiles of a directory have of Ann in `shop`."""
+    kept = open_profiles(str(where))
+    (value,) = kept.read("shop", [b"user:ann"])
+    kept.close()
+    return value
+
+
+def remember(where: Path) -> None:
+    """Profiles of Ann in a directory."""
+    kept = open_profiles(str(where))
+    kept.update("shop", [b"user:ann"], lambda _: {b"user:ann": Entry(b"hers")})
+    kept.close()
+
+
+def test_nothing_is_left_for_the_next_of_that_name(tmp_path: Path) -> None:
+    """With --log the profiles beside it go too, with --profiles those elsewhere; what stays is told."""
+    store, log, elsewhere = tmp_path / "store", tmp_path / "log", tmp_path / "kept"
+    for where in (beside(log), elsewhere):
+        remember(where)
+    (log / "shop").mkdir(parents=True)
+    tenants(store, "add", "shop")
+    told = tenants(store, "remove", "shop", "--yes").stderr
+    assert "--log" in told
+    assert "--profiles" in told
+    assert remembered(beside(log)) == b"hers"
+    assert "--profiles" not in tenants(store, "remove", "shop", "--log", log, "--yes").stderr
+    assert remembered(beside(log)) is None
+    assert remembered(elsewhere) == b"hers"
+    tenants(store, "remove", "shop", "--profiles", elsewhere, "--yes")
+    assert remembered(elsewhere) is None
+
+
+@pytest.mark.parametrize("command", ["add", "remove"])
+def test_a_removal_that_was_killed_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The next command sweeps what it left, and names what cannot be removed."""
+    tenants(tmp_path, "add", "news")
+    tenants(tmp_path, "add", "shop")
+    with monkeypatch.context() as killed:
+        killed.setattr("cascade.tenants.remove_tree", lambda _: None)
+        Tenants(tmp_path).remove("shop")
+    (left,) = tmp_path.glob(".removed-*")
+    arguments = [command, "shop"] if command == "add" else [command, "news", "--yes"]
+    assert "cannot" not in tenants(tmp_path, *arguments).stderr
+    assert not left.exists()
+    left.mkdir()
+    monkeypatch.setattr("cascade.files.remove_tree", lambda _: None)
+    assert f"{left} cannot be removed" in tenants(tmp_path, "add", "more").stderr
+
+
+def test_a_base_of_whoever_does_not_share(tmp_path: Path) -> None:
+    """Another's ranker answers for nobody unless its owner agreed; a tenant may name its own."""
+    shelf = DirectoryStore(tmp_path)
+    shelf.promote("lender", "default", shelf.publish("lender", "default", write_tiny_bundle(tmp_path / "b")))
+    for arguments in (["add", "shop"], ["set", "lender2"]):
+        if arguments[0] == "set":
+            tenants(tmp_path, "add", "lender2")
+        with pytest.raises(InvalidInput, match=r"learned from lender.*share-with-base"):
+            tenants(tmp_path, *arguments, "--base", "lender/default")
+    tenants(tmp_path, "set", "lender", "--base", "lender/default", "--share-with-base")
+    tenants(tmp_path, "add", "shop", "--base", "lender/default")
+    assert Tenants(tmp_path).get("shop").base == "lender/default"
+
+
+def test_times_stay_on_a_line(tmp_path: Path) -> None:
+    """At 80 columns dates and times are whole."""
+    tenants(tmp_path, "add", "a-tenant-with-a-name-that-is-long", "--rate", 1_000_000, "--share-with-base")
+    made = Tenants(tmp_path).get("a-tenant-with-a-name-that-is-long").created
+    assert made is not None
+    assert f"{made:%Y-%m-%d}" in tenants(tmp_path, "list").stdout
+    assert f"{made:%Y-%m-%d %H:%M}" in tenants(tmp_path, "audit", "a-tenant-with-a-name-that-is-long").stdout
 
 
 def test_the_command_line_is_audited(tmp_path: Path) -> None:

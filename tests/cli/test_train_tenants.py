@@ -8,6 +8,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from cascade.bundle import load_ranker
+from cascade.manifest import read_manifest
 from cascade.store import DirectoryStore
 from cascade.tenants import Tenant, Tenants
 from cli import train, train_base, train_tenants
@@ -155,3 +156,34 @@ def test_nobody_shares(folder: Path, tmp_path: Path) -> None:
             "train-base", "--collections", folder / "shops", "--config", folder / "cascade.toml",
             "--store", tmp_path / "store", "--tenant", "base",
         )  # fmt: skip
+
+
+def test_who_withdrew_is_lent_no_more(folder: Path, lent: Result) -> None:
+    """Only the tenant itself borrows from a base with its private labels, and whoever is told to; then the
+    manifest names the tenant."""
+    tenants, store = Tenants(folder / "store"), DirectoryStore(folder / "store")
+    shared = tenants.get("bees")
+    one = (
+        "train", "--collection", write_shop(folder / "hens", 3, seed=8), "--config", folder / "cascade.toml",
+        "--store", folder / "store", "--base", "base", "--json", folder / "borrowed.json",
+    )  # fmt: skip
+    write_shop(folder / "few" / "gnus", 0)
+    many = (
+        "train-tenants", "--collections", folder / "few", "--base", "base", "--store", folder / "store",
+        "--work", folder / "work3", "--jobs", 1,
+    )  # fmt: skip
+    told = []
+    tenants.change("bees", "tenant-set", lambda _: Tenant())
+    try:
+        for command in ((*one, "--tenant", "hens"), many):
+            with pytest.raises(InvalidInput, match=r"learned from bees.*--allow-private-base"):
+                run(*command)
+        for more in (("--tenant", "bees"), ("--tenant", "hens", "--allow-private-base")):
+            run(*one, *more)
+            told.append(json.loads((folder / "borrowed.json").read_text())["borrowing"])
+        run(*many, "--allow-private-base")
+    finally:
+        tenants.change("bees", "tenant-set", lambda _: shared)
+    (version,) = store.versions("gnus", "default")
+    told.append(read_manifest(store.path("gnus", "default", version)).manifest.data["borrowing"])
+    assert [each.get("private_sources") for each in told] == [None, ["bees"], ["bees"]]

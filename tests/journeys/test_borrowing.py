@@ -90,6 +90,7 @@ def sluice(folder: Path, arguments: str, program: str = "from cli.main import ma
 def test_a_killed_run_goes_on(folder: Path) -> None:
     """What was done is left alone, what was published is not published twice, and all three serve."""
     shared = "--collection stdlib --candidates bm25:20 --store store --config cascade.toml"
+    sluice(folder, "tenants add platform --store store --share-with-base")
     sluice(folder, f"train {shared} --queries dev --tenant platform --promote")
     run = f"train-tenants {shared} --queries train --by shop --base platform --work work --jobs 1 --promote"
     with pytest.raises(subprocess.CalledProcessError) as killed:

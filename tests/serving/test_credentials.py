@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -189,6 +190,29 @@ def test_every_message_of_a_stream_is_checked(opened: grpc.Channel) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         list(FeedbackStub(opened).RecordStream(batches, metadata=headers(bearer("shop")), timeout=30))
     assert caught.value.code() is DENIED
+
+
+@pytest.mark.parametrize("service", ["ranking", "feedback"])
+def test_idle_streams_of_a_tenant_leave_places(server: Server, opened: grpc.Channel, service: str) -> None:
+    """Six of eight are one tenant's at most, though they have sent nothing yet; who shows no credentials gets
+    none."""
+    many = RankingStub(opened).RankMany if service == "ranking" else FeedbackStub(opened).RecordStream
+    places = (server.service if service == "ranking" else server.feedback)._streams
+    message = question if service == "ranking" else click
+
+    def nothing_yet() -> Any:
+        return iter(SimpleQueue[Any]().get, None)
+
+    idle = [many(nothing_yet(), metadata=headers(bearer("shop")), timeout=60) for _ in range(6)]
+    while places._held["shop"] < 6:
+        pass
+    for shown, status in ((bearer("shop", 2), grpc.StatusCode.RESOURCE_EXHAUSTED), (None, UNAUTHENTICATED)):
+        with pytest.raises(grpc.RpcError) as caught:
+            list(many(nothing_yet(), metadata=headers(shown), timeout=60))
+        assert caught.value.code() is status
+    assert len(list(many(iter([message("news")]), metadata=headers(bearer("news")), timeout=60))) == 1
+    for each in idle:
+        each.cancel()
 
 
 def test_health_and_reflection_need_none(opened: grpc.Channel) -> None:

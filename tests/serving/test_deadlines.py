@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 import grpc
@@ -15,7 +16,7 @@ from features.errors import Exhausted, OutOfTime
 from serving.admission import Admission
 from serving.server import Server
 from serving.settings import Settings
-from serving.testing import ByColumn, Gate, channel, ranker, running
+from serving.testing import ByColumn, Gate, channel, ranker, running, target
 from sluice.v1 import ranking_pb2 as pb
 from sluice.v1 import ranking_pb2_grpc as rpc
 
@@ -210,6 +211,22 @@ def test_requests_that_wait_for_a_model_leave_the_workers_to_others(ask: Ask) ->
         assert stub.Rank(ask([1.0]), timeout=30).results[0].score == 1.0
         gate.opened.release(2)
         assert [one.result().results[0].score for one in long] == [10.0, 10.0]
+
+
+def test_a_connection_leaves_streams_to_others(ask: Ask) -> None:
+    """Idle RankMany calls of one connection take three quarters of the places; another's is answered."""
+    options = [("grpc.use_local_subchannel_pool", 1)]  # or both channels would share a connection
+    with running(ranker(), Settings(port=0, streams=4)) as server, channel(server) as opened:
+        idle = [rpc.RankingStub(opened).RankMany(iter(SimpleQueue().get, None), timeout=60) for _ in range(3)]
+        while sum(list(server.service._streams._held.values())) < 3:
+            pass
+        with pytest.raises(grpc.RpcError, match="3 of your RankMany calls are open") as caught:
+            list(rpc.RankingStub(opened).RankMany(iter([ask([1.0])]), timeout=60))
+        assert caught.value.code() is EXHAUSTED
+        with grpc.insecure_channel(target(server), options) as other:
+            assert len(list(rpc.RankingStub(other).RankMany(iter([ask([1.0])]), timeout=60))) == 1
+        for each in idle:
+            each.cancel()
 
 
 def test_too_many_streams(ask: Ask) -> None:

@@ -1,5 +1,6 @@
 """Requests that send ids alone: the tenant's document table is joined before features run."""
 
+import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from cascade.testing import NOON, candidates
 from features import columns
 from features.columns import Kind
 from serving.documents import BROKEN, Tables, join
+from serving.rankers import RETRY_S
 from serving.settings import Documents as Options
 from serving.settings import Settings
 from serving.testing import channel, running
@@ -191,6 +193,63 @@ def test_so_many_tables_are_open(tmp_path: Path) -> None:
         np.testing.assert_array_equal(columns_["n"].values, [1.0])
     assert opened == ["ok"] * 4
     assert Tables(None, Options()).join("a", ["x"], wanted) == ({}, ())
+
+
+def priced(root: Path, tenant: str = "shop") -> None:
+    """A table of one document."""
+    (root / tenant).mkdir(parents=True)
+    pq.write_table(pa.table({"id": ["x"], "n": [1.0]}), root / "n.parquet")
+    Documents(root, tenant).replace(open_source(root / "n.parquet"))
+
+
+PRICE = {"n": frozenset({Kind.NUMBER})}
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_store_that_goes_away_and_comes_back(tmp_path: Path, logs: list[Any], emptied: bool) -> None:
+    """The table goes on with a warning, be the store gone or an empty place to mount it, and is whole again
+    at once when the store is back; one that was dropped then is dropped."""
+    root, away, now = tmp_path / "store", tmp_path / "away", [0.0]
+    priced(root)
+    tables = Tables(root, Options(), clock=lambda: now[0])
+    assert tables.join("shop", ["x"], PRICE)[1] == ()
+    root.rename(away)
+    if emptied:
+        root.mkdir()
+    for now[0] in (5.0, 100.0, 1_000.0):
+        columns_, told = tables.join("shop", ["x"], PRICE)
+        assert (columns_["n"].values.tolist(), told) == ([1.0], (BROKEN,))
+    assert tables.join("another", ["x"], PRICE) == ({}, (BROKEN,))
+    if emptied:
+        root.rmdir()
+    away.rename(root)
+    now[0] += 2.0
+    columns_, told = tables.join("shop", ["x"], PRICE)
+    assert (columns_["n"].values.tolist(), told) == ([1.0], ())
+    Documents(root, "shop").drop()
+    now[0] += 2.0
+    assert tables.join("shop", ["x"], PRICE) == ({}, ())
+
+
+def test_a_table_that_could_not_be_read_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logs: list[Any]
+) -> None:
+    """It is tried again after a while, though its file is the same, and not at every look until then."""
+    now, opened = [0.0], list[str]()
+    priced(tmp_path)
+    tables = Tables(tmp_path, Options(), opened.append, clock=lambda: now[0])
+
+    def exhausted(_: Path) -> None:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("serving.documents.open_table", exhausted)
+        for now[0] in (0.0, 5.0, RETRY_S - 1.0):
+            assert tables.join("shop", ["x"], PRICE) == ({}, (BROKEN,))
+    assert opened == ["failed"]
+    now[0] = RETRY_S + 1.0
+    columns_, told = tables.join("shop", ["x"], PRICE)
+    assert (columns_["n"].values.tolist(), told, opened) == ([1.0], (), ["failed", "ok"])
 
 
 def test_over_the_wire_nothing_else_changes(rank: Callable[..., pb.RankResponse]) -> None:

@@ -1,6 +1,7 @@
 """The Feedback service over real gRPC: what is accepted, what is rejected, and what a server logs itself."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,20 @@ def test_events_are_stored_as_sent(stub: Any, log: Path) -> None:
     (what,) = of_request(log, INTERACTIONS, "full")
     assert (what["dwell_s"], what["dwell_by"], what["value"], what["position"]) == (3.5, "server", 2.5, 4)
     assert what["time"].microsecond == 1
+
+
+def test_a_tenant_leaves_record_calls_to_others(server: Server, stub: Any) -> None:
+    """While 48 of one tenant wait for the disk, its next is told so; another's is looked at."""
+    with ExitStack() as held:
+        for _ in range(48):
+            held.enter_context(server.feedback._calls.place("demo"))
+        with pytest.raises(grpc.RpcError, match="48 of your Record calls wait for the disk") as caught:
+            stub.Record(request(click("late")))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.Record(request(click("late"), tenant="other"))
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert stub.Record(request(click("late"))).accepted == 1
 
 
 WRONG: dict[str, tuple[pb.Interaction | pb.Impression, str]] = {

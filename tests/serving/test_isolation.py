@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 from prometheus_client import generate_latest
@@ -22,15 +24,18 @@ from prometheus_client import generate_latest
 from cascade.bundle import Draft, write_bundle
 from cascade.config import parse_config
 from cascade.credentials import Bearer, Token, with_token
+from cascade.documents import Documents
+from cascade.documents.source import open_source
 from cascade.stages.embedded import embedded_sentences
 from cascade.store import DirectoryStore
 from cascade.tenants import Tenant, Tenants
 from cascade.testing import NOON, write_tiny_bundle
 from features.batch import Query, single
-from features.columns import text
+from features.columns import number, text
 from features.transformer.model import copy_model
 from serving.server import Server
-from serving.settings import Settings
+from serving.settings import Documents as Options
+from serving.settings import Feedback, Profiles, Settings
 from serving.testing import channel, running
 from sluice.v1 import feedback_pb2 as feedback
 from sluice.v1 import rankers_pb2 as rankers
@@ -40,15 +45,28 @@ from sluice.v1.rankers_pb2_grpc import RankersStub
 from sluice.v1.ranking_pb2_grpc import RankingStub
 
 CASCADE = """
+log = true
+
 [[features]]
 name = "bm25"
 kind = "bm25f"
 fields = { title = 1.0 }
 
+[[features]]
+name = "clicked"
+kind = "behaviour"
+of = "user_item"
+statistic = "count"
+
+[[features]]
+name = "price"
+kind = "numeric"
+field = "price"
+
 [[stages]]
 name = "first"
 kind = "linear"
-weights = { bm25 = 1.0 }
+weights = { bm25 = 1.0, clicked = 0.1, price = 0.01 }
 keep = 6
 
 [[stages]]
@@ -60,6 +78,8 @@ max_tokens = 32
 
 COMMON = "return the first item of a sorted list"
 """Words that all of them use, and a document that all of them have."""
+ITEM, USER, PAGE = "common-item", "common-user", "common-request"
+"""Ids that all of them use."""
 PLAIN = ["sort a list", "copy a folder", "open a file", "read lines of text"]
 
 
@@ -82,7 +102,8 @@ def bundle(folder: Path, word: str) -> Path:
     """A cascade that has read a tenant's documents: its states hold the words."""
     config = parse_config(CASCADE)
     titles = [COMMON, *(f"{word} {title}" for title in PLAIN)]
-    documents = single(Query(word), [f"{word}{row}" for row in range(len(titles))], {"title": text(titles)})
+    columns = {"title": text(titles), "price": number([1.0] * len(titles))}
+    documents = single(Query(word), [f"{word}{row}" for row in range(len(titles))], columns)
     files = folder / "files"
     (files / "sentences").mkdir(parents=True)
     copy_model(embedded_sentences(), files / "sentences")
@@ -99,7 +120,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> DirectoryStore:
 
 @pytest.fixture(scope="module")
 def owners(store: DirectoryStore, tmp_path_factory: pytest.TempPathFactory) -> list[Owner]:
-    """Three tenants; each has two rankers, one of them under a name that only it uses."""
+    """Three tenants; each has two rankers, one of them under a name that only it uses, and a document table,
+    in which the common item costs 1, 2 and 3."""
     tenants, made, dice = Tenants(store.root), [], random.Random(7)
     for name in ("alder", "birch", "cedar"):
         word = "zq" + "".join(dice.choices("bdfgklmprtv", k=10))
@@ -110,6 +132,9 @@ def owners(store: DirectoryStore, tmp_path_factory: pytest.TempPathFactory) -> l
         shown = Bearer(name, f"{word}-id", word * 4)
         token = Token(id=shown.id, hash=shown.hash, roles=("rank", "feedback", "admin"), created=NOON)
         tenants.add(name, Tenant())
+        rows = {"id": [ITEM, f"{word}-1"], "price": [len(made) + 1.0, 9.0]}
+        pq.write_table(pa.table(rows), folder / "rows.parquet")
+        Documents(store.root, name).replace(open_source(folder / "rows.parquet"))
         tenants.change(
             name, "t", lambda one, t=token: replace(one, credentials=with_token(one.credentials, t))
         )
@@ -123,8 +148,17 @@ def server(
     store: DirectoryStore, owners: list[Owner], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """Their server, which logs every request."""
-    log = str(tmp_path_factory.mktemp("log"))
-    settings = Settings(port=0, reserve_ms=0.0, poll_s=0.05, workers=2, log=log, log_requests=True)
+    settings = Settings(
+        port=0,
+        reserve_ms=0.0,
+        poll_s=0.05,
+        workers=2,
+        log=str(tmp_path_factory.mktemp("log") / "log"),
+        log_requests=True,
+        feedback=Feedback(wait=True),
+        profiles=Profiles(every_ms=3_600_000.0, max_gb=1),
+        documents=Options(check_s=3_600.0),
+    )
     with running(store, settings, clock=NOON.timestamp) as started:
         yield started
 
@@ -152,7 +186,7 @@ def question(one: Owner, number: int, titles: list[str], **fields: Any) -> ranki
             **fields,
         }
     )
-    asked.candidates.ids.extend(f"{one.word}-{row}" for row in range(len(titles)))
+    asked.candidates.ids.extend([ITEM, *(f"{one.word}-{row}" for row in range(1, len(titles)))])
     asked.candidates.columns.add(name="title").text.values.extend(titles)
     return asked
 
@@ -160,7 +194,7 @@ def question(one: Owner, number: int, titles: list[str], **fields: Any) -> ranki
 def events(one: Owner, of: Owner, number: int) -> feedback.RecordRequest:
     """A click of one tenant on a page of another, under an event id that the other uses too."""
     made = feedback.RecordRequest(tenant=one.name)
-    click = {"event_id": f"e{number}", "request_id": f"{of.word}-r{number}", "candidate_id": f"{of.word}-0"}
+    click = {"event_id": f"e{number}", "request_id": f"{of.word}-r{number}", "candidate_id": f"{of.word}-1"}
     made.interactions.add(type="CLICK", **click)
     return made
 
@@ -187,8 +221,8 @@ def acts(one: Owner, other: Owner, opened: grpc.Channel) -> dict[str, Act]:
         "the other's ranker": rank(8, one.titles, ranker=other.word),
         "the other's version": rank(9, one.titles, ranker=f"default@{other.version}"),
         "the other's tenant": rank(10, one.titles, tenant=other.name),
-        "the other's request id": rank(11, one.titles, request_id=f"{one.word[:4]}-shared"),
-        "the other's user": rank(12, one.titles, user=ranking.User(id="shared-user")),
+        "the other's request id": rank(11, one.titles, request_id=PAGE),
+        "the other's user": rank(12, one.titles, user=ranking.User(id=USER)),
         "wrong column": lambda: ask.Rank(misspelt(question(one, 13, one.titles)), **how),
         "no such tenant": rank(14, one.titles, tenant=f"{one.word}x"),
         "click": lambda: tell.Record(events(one, one, 15), **how),
@@ -241,7 +275,26 @@ def timeless(message: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def alone(owners: list[Owner], opened: grpc.Channel) -> dict[tuple[str, str, str], str]:
+def history(server: Server, owners: list[Owner], opened: grpc.Channel) -> None:
+    """The first has clicked once, the second twice, the third three times: the same user on the same item of
+    the same page under the same event ids. Nothing else is learned from then on."""
+    for clicks, one in enumerate(owners, start=1):
+        how: dict[str, Any] = {"metadata": (("authorization", f"Bearer {one.token}"),), "timeout": 60}
+        RankingStub(opened).Rank(
+            question(one, 0, one.titles, request_id=PAGE, user=ranking.User(id=USER)), **how
+        )
+        made = feedback.RecordRequest(tenant=one.name)
+        for event in range(clicks):
+            made.interactions.add(event_id=f"c{event}", request_id=PAGE, candidate_id=ITEM, type="CLICK")
+        assert FeedbackStub(opened).Record(made, **how).accepted == clicks
+    updater = server.personal.updater
+    assert updater is not None
+    updater.turn()
+    updater.close()
+
+
+@pytest.fixture(scope="module")
+def alone(owners: list[Owner], opened: grpc.Channel, history: None) -> dict[tuple[str, str, str], str]:
     """What every tenant is told of everything while the others are silent, the second time that it asks."""
     every = {
         (one.name, other.name, name): act
@@ -299,10 +352,23 @@ def test_nobody_is_told_a_word_of_anothers(
         third = next(each for each in owners if each.name not in (one, other))
         for secret in (third.word, third.name, third.version, third.token):
             assert secret not in answer, (one, name)
-        for secret in (f"{of.word}-0", f"{of.word}-user", f"{of.word}-r", of.token):
+        for secret in (f"{of.word}-1", f"{of.word}-user", f"{of.word}-r", of.token):
             assert secret not in answer, (one, name)
         if name not in ("the other's ranker", "the other's version", "promote the other's version"):
             assert of.version not in answer, (one, name)
+
+
+def test_what_common_ids_stand_for_is_ones_own(
+    owners: list[Owner], opened: grpc.Channel, alone: dict[Any, str]
+) -> None:
+    """Of a user, a page and an item that all have under one id each knows its own clicks and price alone."""
+    for place, one in enumerate(owners, start=1):
+        for name in ("the other's user", "the other's request id"):
+            answer = acts(one, owners[place - 2], opened)[name]()
+            (mine,) = [result for result in answer.results if result.id == ITEM]
+            values = {each.name: each.value for each in mine.explanation.features}
+            clicks = place if name == "the other's user" else 0
+            assert (values["price"], values["clicked"]) == (place, pytest.approx(clicks)), (one.name, name)
 
 
 def test_what_one_has_had_read_is_new_to_another(opened: grpc.Channel, owners: list[Owner]) -> None:
@@ -351,7 +417,7 @@ def test_labels_hold_names_of_tenants_alone(
     """No word that a tenant sent becomes a label value; of tenants, the declared names."""
     page = generate_latest(server.metrics.registry).decode()
     assert not [one.word for one in owners if one.word in page.replace(f'ranker="{one.word}"', "")]
-    assert not [word for word in ("shared-user", "-shared", "-user", "-r1") if word in page]
+    assert not [word for word in (USER, PAGE, ITEM, "-user", "-r1") if word in page]
     assert {one.name for one in owners} <= {
         name for name in ("alder", "birch", "cedar") if f'"{name}"' in page
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from hypothesis import given, settings
@@ -218,6 +218,24 @@ def test_a_full_queue_makes_room_for_who_holds_less() -> None:
             one.result(30)
     assert sorted(order) == ["noisy", "noisy", "quiet"]
     assert (admission.in_flight, admission.busy, admission._waiting) == (0, 0, [])
+
+
+def test_a_reserve_for_tenants_that_hold_little() -> None:
+    """Where one tenant's requests wait for a model, so that none can be sent home, others still come in."""
+    admission = Admission(1, 3, reserve=2)
+    with ExitStack() as held:
+        for _ in range(4):
+            for each in (admission.admitted(Share("noisy")), admission.computing(NEVER), admission.aside()):
+                held.enter_context(each)
+        for name, is_let_in in (("noisy", False), ("quiet", True), ("quiet", False), ("new", True)):
+            if is_let_in:
+                held.enter_context(admission.admitted(Share(name)))
+            else:
+                refused(lambda name=name: held.enter_context(admission.admitted(Share(name))))
+        refused(lambda: held.enter_context(admission.admitted(Share("newer"))))
+        with admission.computing(NEVER):
+            assert (admission.in_flight, admission.busy) == (6, 1)
+    assert (admission.in_flight, admission.busy) == (0, 0)
 
 
 def test_a_lower_class_never_drives_out_a_higher_one() -> None:

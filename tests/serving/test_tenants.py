@@ -10,16 +10,18 @@ import pytest
 from msgspec.structs import replace
 from prometheus_client import generate_latest
 
+from cascade.load import load_ranker
 from cascade.store import DirectoryStore
 from cascade.tenants import Quota, Tenant, Tenants
 from cascade.testing import write_tiny_bundle
 from features.batch import CandidateBatch
 from features.fairness import LOW, Share
 from features.matrix import FeatureMatrix
+from serving.admission import RESERVE
 from serving.observe import OTHERS, TENANTS, Metrics
 from serving.register import Register
-from serving.settings import Settings
-from serving.testing import ByColumn, Shelf, channel, ranker, running, target
+from serving.settings import Rankers, Settings
+from serving.testing import ByColumn, Gate, Shelf, channel, ranker, running, target
 from sluice import Busy, Client, Failure, Request
 from sluice.v1 import ranking_pb2 as pb
 from sluice.v1.ranking_pb2_grpc import RankingStub
@@ -87,6 +89,53 @@ def test_a_quota_of_zero(store: DirectoryStore, server: Any) -> None:
         assert [type(each) for each in answers] == [Failure] * 2
         Tenants(store.root).change("shop", "tenant-set", lambda one: replace(one, quota=None))
         assert client.rank("q", ROWS).ids == ("b", "c", "a")
+
+
+def test_nothing_is_loaded_for_a_quota_of_zero(store: DirectoryStore) -> None:
+    """Who may rank nothing is refused before a ranker is brought into memory for it, and is counted."""
+    limit(store, 0.0, 0.0)
+    settings = Settings(port=0, rankers=Rankers(preload="none"))
+    with running(store, settings) as server, channel(server) as opened:
+        with pytest.raises(grpc.RpcError, match="quota is zero"):
+            RankingStub(opened).Rank(pb.RankRequest(tenant="shop", query=pb.Query(text="q")), timeout=30)
+        assert len(server.catalogue.held) == 0
+        page = generate_latest(server.metrics.registry).decode()
+    assert 'sluice_tenant_refusals_total{tenant="shop"} 1.0' in page
+
+
+def test_higher_classes_are_loaded_ahead_first(store: DirectoryStore) -> None:
+    """A declared priority puts a tenant's ranker before one that was promoted later."""
+    loads: list[str] = []
+
+    def load(path: Path, name: str) -> Any:
+        loads.append(path.relative_to(store.root).parts[0])
+        return load_ranker(path, name)
+
+    settings = Settings(port=0, rankers=Rankers(load_threads=1))
+    with running(store, settings, load=load):
+        assert loads == ["news", "shop"]
+    loads.clear()
+    Tenants(store.root).change("shop", "tenant-set", lambda one: replace(one, priority="high"))
+    with running(store, settings, load=load):
+        assert loads == ["shop", "news"]
+
+
+def test_a_server_keeps_places_for_who_holds_little(ask: Any) -> None:
+    """Where one tenant's requests hold all places, another's first is looked at (here: is NOT_FOUND)."""
+    gate, settings = Gate(), Settings(port=0, workers=2, queue=0)
+    with running(ranker(gate), settings) as server, channel(server) as opened:
+        stub = RankingStub(opened)
+        long = [stub.Rank.future(ask([1.0]), timeout=60) for _ in range(2)]
+        assert all(gate.entered.acquire(timeout=30) for _ in long)
+        found = []
+        for tenant in ("demo", "quiet"):
+            with pytest.raises(grpc.RpcError) as caught:
+                stub.Rank(ask([1.0], tenant=tenant), timeout=30)
+            found.append(caught.value.code())
+        gate.opened.release(2)
+        assert [len(one.result().results) for one in long] == [1, 1]
+    assert found == [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.NOT_FOUND]
+    assert server.service.admission.reserve == RESERVE
 
 
 @dataclass(frozen=True)

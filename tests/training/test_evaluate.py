@@ -34,6 +34,7 @@ CASCADE = ranker(ALPHABET, TURNED)
 def test_by_hand(small: Collection) -> None:
     """Metrics, losses and changes of two stages equal those computed on paper."""
     found = summary(evaluate(CASCADE, small, Settings()))
+    assert found["digest"] == small.digest
     first, second = found["stages"]
     # q1 judges a=2 b=1 c=0, q2 judges c=1 d=0; the alphabet ranks q1 a b c and q2 c d
     assert first["metrics"]["nDCG@10"] == pytest.approx(1.0)

@@ -10,7 +10,7 @@ import pytest
 
 from cascade.testing import write_tiny_bundle
 from features.errors import InvalidInput
-from training.evidence import gather
+from training.evidence import gather, labels_of
 
 LABELS: dict[str, Any] = {
     "ranker": "default@new",
@@ -70,3 +70,15 @@ def test_a_serving_version_that_cannot_be_loaded_is_not_timed(bundles: tuple[Pat
     (old / "golden.json").unlink()
     found = gather(new, old, "default", [], ticking())
     assert (found.broken, found.ms, found.current) == ((), None, "old")
+
+
+def test_labels_that_the_candidate_learned_from(bundles: tuple[Path, Path], tmp_path: Path) -> None:
+    """An evaluation tells its collection; a manifest, the candidate's own, its base's and inherited ones."""
+    file = tmp_path / "labels.json"
+    file.write_text(json.dumps({**LABELS, "digest": "mine"}))
+    found = gather(*bundles, "default", [file], ticking())
+    assert found.labels is not None
+    assert (found.labels.digest, found.labels.learned) == ("mine", ())
+    data = {"digest": "mine", "sources": [{"tenant": "a", "digest": "lent"}, {"tenant": "b"}]}
+    made = labels_of({**LABELS, "digest": "mine"}, {**data, "inherited_digests": ["kept"]})
+    assert (made.digest, made.learned) == ("mine", ("kept", "lent", "mine"))

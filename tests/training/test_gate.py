@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.gate import Evidence, Gain, Limits, Logged, decide
+from training.gate import Evidence, Judged, Limits, Logged, decide
 from training.offpolicy.estimate import Settings, estimates
 from training.offpolicy.testing import World
 from training.simulate.constants import POSITION_BIAS
 
-LABELS = Gain("nDCG@10", 0.02, 0.01, 0.03, 300, "new", "old")
+LABELS = Judged("nDCG@10", 0.02, 0.01, 0.03, 300, "new", "old")
 LOG = Logged("clicks", 0.02, 0.01, 0.03, 5_000, "new", "", {"old": 5_000}, {"": 5_000}, (), {"f": 0.01}, True)
 GOOD = Evidence("new", "old", ms=2.0, current_ms=2.0, labels=LABELS, log=LOG)
 
@@ -27,6 +27,14 @@ def test_better_by_either_side_passes() -> None:
     for evidence in (GOOD, replace(GOOD, log=None), replace(GOOD, labels=None)):
         assert reasons(evidence) == ""
         assert any("better, " in note for note in decide(evidence, Limits()).notes)
+
+
+def test_what_the_candidate_did_not_learn_from_counts() -> None:
+    """Pages from where its own end, and judgments of another collection than its own."""
+    after = replace(LOG, since_us=5, learned_until_us=5)
+    other = replace(LABELS, digest="x", learned=("y",))
+    for evidence in (replace(GOOD, labels=None, log=after), replace(GOOD, labels=other, log=None)):
+        assert reasons(evidence) == ""
 
 
 def test_the_first_version_needs_no_rival_but_its_invariants() -> None:
@@ -47,6 +55,8 @@ def test_the_first_version_needs_no_rival_but_its_invariants() -> None:
         (replace(GOOD, log=None, labels=replace(LABELS, count=20)), "20 judged queries; at least 100"),
         (replace(GOOD, log=None, labels=replace(LABELS, against="older")), "compared with older, while old"),
         (replace(GOOD, log=None, labels=replace(LABELS, version="other")), "is of version other, not of new"),
+        (replace(GOOD, log=None, labels=replace(LABELS, digest="x", learned=("x",))), "learned from these"),
+        (replace(GOOD, labels=None, log=replace(LOG, learned_until_us=1)), "pages from before 1970-01-01"),
         (replace(GOOD, labels=None, log=replace(LOG, count=10)), "10 pages; at least 1000"),
         (replace(GOOD, labels=None, log=replace(LOG, versions={"x": 9, "old": 1})), "10% of the pages"),
         (replace(GOOD, labels=None, log=replace(LOG, refused=("worth 3 pages",))), "the log: worth 3 pages"),

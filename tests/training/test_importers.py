@@ -258,6 +258,32 @@ def test_a_wrong_record_is_named_or_counted(
     assert message in problems.examples[0]
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "metarank", "ubi"])
+def test_a_line_that_cannot_be_read_is_named_or_counted(tmp_path: Path, kind: str) -> None:
+    """What is not JSON, no object or not UTF-8 ends a strict import; a lenient one goes on after it."""
+    good = json.dumps({"jsonl": PLAIN[1], "metarank": CLICK, "ubi": ubi_event("click")}[kind]).encode()
+    file = tmp_path / "events.jsonl"
+    for bad, message in (
+        (b'{"request_id": "r", "ti', "not JSON"),
+        (b'{"query_id": "\xff"}', "not UTF-8"),
+        (b"3", "metarank" if kind == "metarank" else "not a JSON object"),
+    ):
+        file.write_bytes(b"\n".join((good, bad, good, b"")))
+        with pytest.raises(InvalidInput, match=f":2: .*{message}.*--lenient") as caught:
+            read(kind, file)
+        assert str(caught.value).count(str(file)) == 1
+        events, problems = read(kind, file, strict=False)
+        assert len(events) == 2
+        assert problems.left_out == {"wrong": 1}
+
+
+def test_names_that_are_no_json(write: Write) -> None:
+    """A text of names is JSON; another is wrong as the rest of a record can be."""
+    file = write({**PLAIN[0], "names": "[f", "features": [1, 2]}, PLAIN[1])
+    events, problems = read("jsonl", file, strict=False)
+    assert (len(events), problems.left_out) == (1, {"wrong": 1})
+
+
 def test_an_import_twice_counts_once(write: Write, tmp_path: Path) -> None:
     """Ids that the format lacks are made of the content, so that a second import changes nothing."""
     events, _ = read("ubi", write(QUERY, ubi_event("click", 2)))

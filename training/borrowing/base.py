@@ -16,6 +16,7 @@ import msgspec
 
 from cascade.build import available
 from cascade.config import CascadeConfig, parse_config
+from cascade.consent import SOURCES
 from cascade.load import load_ranker
 from cascade.manifest import STAGES, Bundle, read_manifest
 from cascade.names import check_name, parse_ranker
@@ -26,7 +27,6 @@ from cascade.store import Store
 from features.errors import InvalidInput, NotReady
 
 APART = "apart"
-SOURCES = "sources"
 
 
 class Source(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -51,6 +51,7 @@ class Base:
     Attributes:
         name: `tenant/ranker@version`. `tenant`: whose it is.
         bundle, config, ranker: as it lies in the store, as it was declared, and loaded.
+        private: those of its sources that do not share, for whom whoever borrows answers.
         loaded: part → the stages without it, as far as somebody asked.
     """
 
@@ -59,6 +60,7 @@ class Base:
     bundle: Bundle
     config: CascadeConfig
     ranker: Ranker
+    private: tuple[str, ...] = ()
     loaded: dict[int, tuple[Step, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property

@@ -11,13 +11,14 @@ import msgspec
 import numpy as np
 
 from cascade.bundle import Draft, write_bundle
+from cascade.consent import SOURCES
 from cascade.golden import sample
 from cascade.stages.lambdamart import LambdaMart, write_residual
 from features.batch import CandidateBatch, Query, single
 from features.errors import InvalidInput
 from features.featureset import FeatureSet
 from training.borrowing import residual
-from training.borrowing.base import SOURCES, Base, Source, told
+from training.borrowing.base import Base, Source, told
 from training.borrowing.choose import Choice, Contest, Settings, choose
 from training.borrowing.orders import score_by
 from training.borrowing.own import OWN, Own
@@ -174,6 +175,7 @@ def entry(base: Base, choice: Choice) -> dict[str, Any]:
         "figures": {kind: msgspec.to_builtins(figure) for kind, figure in choice.figures.items()},
         "gains_over_base": {kind: msgspec.to_builtins(figure) for kind, figure in choice.gains.items()},
         "reasons": list(choice.reasons),
+        **({"private_sources": list(base.private)} if base.private else {}),
     }
 
 

@@ -16,12 +16,13 @@ import numpy as np
 
 from cascade.bundle import Draft, write_bundle
 from cascade.config import CascadeConfig
+from cascade.consent import SOURCES, shares
 from cascade.golden import sample
 from cascade.tenants import Tenants
 from features.columns import Rows
-from features.errors import InvalidInput, NotFound
+from features.errors import InvalidInput
 from features.featureset import FeatureSet
-from training.borrowing.base import APART, SOURCES, Source, told
+from training.borrowing.base import APART, Source, told
 from training.borrowing.members import Member
 from training.collection import Collection
 from training.dataset import StageData
@@ -55,14 +56,6 @@ def sharing(members: Iterable[Member], tenants: Tenants) -> tuple[tuple[Member, 
     every = tuple(members)
     agreed = tuple(each for each in every if not each.problem and shares(tenants, each.tenant))
     return agreed, tuple(each.tenant for each in every if each not in agreed)
-
-
-def shares(tenants: Tenants, name: str) -> bool:
-    """Whether a tenant agreed; one that nobody declared did not."""
-    try:
-        return tenants.get(name).share_with_base
-    except NotFound:
-        return False
 
 
 def pooled(collections: Mapping[str, Collection]) -> Pool:

@@ -8,6 +8,7 @@ version.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -40,6 +41,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         config: the tenants' own cascade, as TOML; "" = the base's.
         candidates, seed, promote: as for `sluice train`.
         now: the time of the run.
+        private: sources of the base that do not share, for whom whoever runs it answers.
     """
 
     store: str
@@ -50,6 +52,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     promote: bool
     now: datetime
+    private: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -111,7 +114,8 @@ def trained(member: Member, job: Job, work: Path) -> Outcome:
     if member.problem:
         return failed(member.tenant, member.problem)
     collection = member.collection()
-    base = opened_base(job.store, job.base)
+    private = tuple(name for name in job.private if name != member.tenant)
+    base = replace(opened_base(job.store, job.base), private=private)
     key = key_of(collection.digest, job)
     folder = work / DONE
     done = read_as(folder / f"{member.tenant}.json", Outcome)
@@ -148,7 +152,7 @@ def outcome(tenant: str, version: str, choice: Choice, notes: Sequence[str], key
 
 def key_of(digest: str, job: Job) -> str:
     """What a tenant's ranker follows from: another key, another ranker."""
-    told = [digest, job.base, job.config, job.candidates, job.seed, job.ranker]
+    told = [digest, job.base, job.config, job.candidates, job.seed, job.ranker, *job.private]
     return hashlib.sha256(msgspec.json.encode(told)).hexdigest()
 
 

@@ -7,10 +7,12 @@ import msgspec
 import numpy as np
 
 from cascade.eventlog.windows import KEY, window_entry
+from training.from_log.base import Base
 from training.from_log.source import Source
 from training.from_log.stages import LearnedStage, Lesson
 from training.from_log.task import LogTask
 from training.from_log.window import end_of
+from training.learned import INHERITED, digests_of
 
 INHERITS = ("carried", "continued")
 """Stages of which something was learned before this window."""
@@ -23,6 +25,7 @@ def describe(
     return {
         "source": "event log",
         **windows(source, stages),
+        INHERITED: inherited(source, stages),
         "examination": [round(float(value), 4) for value in lesson.seen.propensity],
         "click_model": lesson.seen.told(),
         "learning": {**msgspec.to_builtins(lesson.learning), "asked": task.learning.unbiased},
@@ -38,13 +41,24 @@ def describe(
 
 def windows(source: Source, stages: Sequence[LearnedStage]) -> dict[str, Any]:
     """The data window, from the first page on. With stages that go on from, or are, the promoted bundle's it
-    begins where that one's did: their clicks are in the model, too.
+    holds that one's as well: its clicks are in the model, too.
     """
-    since = max(source.window.since_us, int(source.pages.time_us.min()))
-    before = source.base.since_us if source.base else None
-    if before is not None and any(one.how in INHERITS for one in stages):
-        since = min(since, before)
-    return window_entry(since, end_of(source.window))
+    since, until = max(source.window.since_us, int(source.pages.time_us.min())), end_of(source.window)
+    base = keeps(source, stages)
+    if base and base.since_us is not None:
+        since, until = min(since, base.since_us), max(until, base.until_us or 0)
+    return window_entry(since, until)
+
+
+def inherited(source: Source, stages: Sequence[LearnedStage]) -> list[str]:
+    """Digests of the collections whose labels are in the model by way of the promoted bundle's stages."""
+    base = keeps(source, stages)
+    return sorted(digests_of(base.bundle.manifest.data)) if base else []
+
+
+def keeps(source: Source, stages: Sequence[LearnedStage]) -> Base | None:
+    """The promoted bundle, where something that it learned is in the new one."""
+    return source.base if any(one.how in INHERITS for one in stages) else None
 
 
 def log_entry(source: Source) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """A candidate ranker against the one that logged, over an event log: the whole of `sluice evaluate --log`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from cascade.eventlog.windows import written
 from cascade.ranker import Ranker
 from features.columns import Doubles, Flags
 from features.errors import InvalidInput, NotReady
@@ -16,6 +17,7 @@ from training.clicks.pairs import Pairs
 from training.clicks.position_based import ranks
 from training.clicks.readers import JoinedReader
 from training.drift import Drift, Profile
+from training.events.join import Join
 from training.events.schema import Pages
 from training.offpolicy.estimate import DEFAULT_DEPTH, Estimate, Settings, estimates, mean_reward, moved
 from training.offpolicy.intervals import Interval
@@ -52,6 +54,7 @@ class OffPolicy:
 
     Attributes:
         ranker, version: the candidate. `asked`: what was compared.
+        since: where the pages begin, ISO 8601; None = where the log does.
         pages: that could be replayed; `left_out`: why others could not → pages.
         versions, arms: what ranked them → pages.
         moved: share of pages that the candidate would show otherwise.
@@ -67,6 +70,7 @@ class OffPolicy:
     ranker: str
     version: str
     asked: Asked
+    since: str | None
     pages: int
     left_out: Mapping[str, int]
     versions: Mapping[str, int]
@@ -117,16 +121,26 @@ def ours(pages: Pages, asked: Asked) -> Flags:
     return kept
 
 
-def compare(ranker: Ranker, log: Iterable[Pages], asked: Asked, profiles: Mapping[str, Profile]) -> OffPolicy:
+def compare(ranker: Ranker, log: Join, asked: Asked, profiles: Mapping[str, Profile]) -> OffPolicy:
     """Replay a log, whose parts hold features, through a candidate.
 
+    Args:
+        log: from where the candidate's training ended (`cascade.eventlog.windows.learned_until`). On the
+            pages that it learned from it looks better than it is.
+
     Raises:
-        NotReady: if the candidate cannot be replayed, or no page has its features.
+        NotReady: if the candidate cannot be replayed, no page is left, or none has its features.
         InvalidInput: for a reward that there is not.
     """
     found = Gathered(Replay(ranker, asked.reward, asked.by_query), Drift(profiles))
     for pages in log:
         found.add(pages, asked)
+    since = written(log.window.since_us) if log.window.since_us else None
+    if since and not found.others + found.used:
+        raise NotReady(
+            f"every page is from before this version finished learning ({since}); wait for new pages, or"
+            " train it on older ones than those to compare on (`--until 1d`)"
+        )
     if found.others and not found.used:
         wanted = f"{asked.name}@{asked.against}" if asked.against else asked.name
         raise NotReady(f"none of {found.others} pages was ranked by {wanted}")
@@ -137,6 +151,7 @@ def compare(ranker: Ranker, log: Iterable[Pages], asked: Asked, profiles: Mappin
         ranker=ranker.name,
         version=ranker.version,
         asked=asked,
+        since=since,
         pages=len(slates),
         left_out={
             "of other rankers or versions": found.others,
@@ -150,7 +165,7 @@ def compare(ranker: Ranker, log: Iterable[Pages], asked: Asked, profiles: Mappin
         estimates=made,
         examination=() if curve is None else tuple(curve.tolist()),
         drift=found.drift.index(),
-        notes=notes(slates, made),
+        notes=(*left(since), *notes(slates, made)),
         refused=refused(made, why),
     )
 
@@ -174,6 +189,11 @@ def swaps(seen: list[Impressions]) -> Harvest:
     """What documents did that were seen at several places."""
     source = condensed(lambda: iter(seen))
     return Harvest.of(gather(source, Pairs.of(source), max(each.positions for each in seen), ranks))
+
+
+def left(since: str | None) -> tuple[str, ...]:
+    """What was not looked at."""
+    return (f"pages from before {since}, when this version finished learning, are left out",) if since else ()
 
 
 def notes(slates: Slates, made: tuple[Estimate, ...]) -> tuple[str, ...]:

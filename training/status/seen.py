@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,6 +19,8 @@ from training.lift import LiftReader, is_called
 from training.offpolicy.replay import first, who
 from training.status.told import Seen, StageLift
 
+LEAST_PAGES = 100
+"""Of the version that serves, before the drift of its features is told: chance alone moves fewer."""
 KINDS = (*(kind.lower() for kind in TYPES), "other")
 
 
@@ -28,13 +31,14 @@ class SeenReader:
     Attributes:
         ranker: its name.
         lift, drift: of the version that serves; None where none does, or it cannot be read.
-        fingerprint: of that version's features.
+        fingerprint: of that version's features. `compared`: its pages whose features drift was counted on.
     """
 
     ranker: str
     lift: LiftReader | None = None
     drift: Drift | None = None
     fingerprint: str = ""
+    compared: int = 0
     pages: int = 0
     clicked: int = 0
     clicks: int = 0
@@ -76,8 +80,11 @@ class SeenReader:
         mine = is_called(pages, "version", version) & is_called(pages, "ranker", self.ranker)
         for logged in pages.features:
             if logged.fingerprint == self.fingerprint:
-                rows = mine[pages.page_of_row[logged.rows]]
-                self.drift.add(logged.names, logged.values[rows])
+                page = pages.page_of_row[logged.rows]
+                rows = mine[page]
+                if rows.any():
+                    self.compared += len(np.unique(page[rows]))
+                    self.drift.add(logged.names, logged.values[rows])
 
     def found(self) -> Seen:
         """What it all comes to."""
@@ -90,9 +97,20 @@ class SeenReader:
             clicked_pages=self.clicked / max(self.pages, 1),
             clicks_a_page=self.clicks / max(self.pages, 1),
             last_page=written(self.last_us) if self.last_us else "",
-            drift=self.drift.index() if self.drift else {},
+            **self._drifted(),
         )
         return with_lifts(told, self.lift) if self.lift and self.pages else told
+
+    def _drifted(self) -> dict[str, Any]:
+        """`drift`, or why it cannot be told; neither where training kept no profile."""
+        if self.drift is None or not self.drift.profiles:
+            return {}
+        if self.compared < LEAST_PAGES:
+            return {
+                "drift_why": f"{self.compared} pages of this version have its features; at least"
+                f" {LEAST_PAGES} are needed"
+            }
+        return {"drift": self.drift.index()}
 
 
 def with_lifts(seen: Seen, reader: LiftReader) -> Seen:

@@ -71,7 +71,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
         scored_whole: share of the serving version's pages that every stage scored; None = there are none.
         examination: θ by place, and what told it; `examination_why`: why swaps in the log did not.
         stages: of the version that serves, where examination is known.
-        drift: feature → population stability index against training, the largest first.
+        drift: feature → population stability index against training, the largest first. `drift_why`: why it
+            cannot be told; "" where it can, or where training kept nothing to compare with.
         left_out: pages of the version that tell no lift, by reason.
     """
 
@@ -89,6 +90,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     examination_why: str = ""
     stages: tuple[StageLift, ...] = ()
     drift: dict[str, float] = {}
+    drift_why: str = ""
     left_out: dict[str, int] = {}
 
 

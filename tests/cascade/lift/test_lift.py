@@ -137,6 +137,7 @@ def test_people_are_counted_by_bags() -> None:
     for people in (50, 150, 400):
         bags = np.bincount(np.random.default_rng(1).integers(0, BAGS, people), minlength=BAGS)
         assert counted(bags.astype(float)) == pytest.approx(people, rel=0.15)
+    assert f"{counted(np.zeros(BAGS)):.0f}" == "0"
     assert counted(np.ones(BAGS)) == pytest.approx(BAGS * np.log(BAGS))
 
 

@@ -14,9 +14,12 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from cascade.deadline import NEVER
+from cascade.eventlog.compact import compact
+from cascade.eventlog.layout import home_of
 from cascade.eventlog.testing import TENANT, done, shown, writing
-from cascade.profiles.follow import agree
+from cascade.profiles.follow import advance, agree
 from cascade.profiles.join import look_up
+from cascade.profiles.keys import TOTALS
 from cascade.profiles.learn import learn_all
 from cascade.profiles.memory import MemoryProfiles
 from cascade.profiles.redis_store import RedisProfiles
@@ -82,7 +85,7 @@ def work() -> Work:
 def personal(store: Any, clock: Clock) -> tuple[Personal, ProfileMetrics]:
     """What a server has of a store."""
     metrics = ProfileMetrics(CollectorRegistry())
-    return Personal(lambda: store, None, Rules(), metrics, Breaker(3, 1.0, 30.0, clock)), metrics
+    return Personal(lambda: store, None, Rules(), metrics, lambda: Breaker(3, 1.0, 30.0, clock)), metrics
 
 
 def missing(made: Work) -> bool:
@@ -115,6 +118,26 @@ def test_a_store_that_fails_is_left_alone_and_tried_again(error: Exception) -> N
         assert not made.degraded
         assert "behaviour.item.click.long" in made.request.batch.columns
     assert store.asked == 9  # twice more to agree on the rules
+
+
+def test_one_tenants_failures_turn_off_nobody_elses_profiles() -> None:
+    """A tenant whose reads take too long is left without; the others' are still asked for."""
+
+    class TooLarge(Failing):
+        """Times out for one tenant alone."""
+
+        def read(self, tenant: str, keys: Sequence[Key]) -> Values:
+            if tenant == TENANT:
+                raise Unavailable("too slow")
+            return super().read(tenant, keys)
+
+    mine, metrics = personal(TooLarge(), Clock())
+    for _ in range(4):
+        assert missing(mine.joined(TENANT, READS, work()))
+    assert (reads(metrics, "failed"), reads(metrics, "skipped")) == (3, 1)
+    assert not mine.joined("other", READS, work()).degraded
+    assert missing(mine.joined(TENANT, READS, work()))
+    assert (reads(metrics, "failed"), reads(metrics, "skipped")) == (3, 2)
 
 
 def test_one_call_tries_for_all() -> None:
@@ -174,6 +197,62 @@ def test_an_update_that_fails_is_tried_again(tmp_path: Path) -> None:
     store.error = None
     assert updater.turn() == 3  # the look into Parquet is one
     assert updater.turn() == 0
+    updater.close()
+
+
+@pytest.mark.parametrize("in_parquet", [False, True])
+def test_a_backlog_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_parquet: bool) -> None:
+    """A turn learns a part of one tenant's history and all that is new of another; the rest comes later."""
+    monkeypatch.setattr("serving.profiles.updater.TURN", 40)
+    monkeypatch.setattr("cascade.profiles.follow.BATCH", 20)
+    with writing(tmp_path) as writer:
+        for number in range(0, 150, 10):
+            pages = [shown(f"r{number + row}", "a") for row in range(10)]
+            writer.append("noisy", pages).durable.result(10)
+        writer.append(TENANT, [shown("r", "a")]).durable.result(10)
+    if in_parquet:
+        compact(home_of(tmp_path, "noisy"))
+    store, metrics = MemoryProfiles(), ProfileMetrics(CollectorRegistry())
+    updater = Updater(tmp_path, store, Rules(), 3_600.0, metrics)
+    updater._tenants |= {"noisy": False, TENANT: False}  # followed, but by no thread
+    assert 40 <= updater.turn() - 2 < 80  # of the quiet one, an event and the look into Parquet
+    assert store.read(TENANT, [b"item:a"]) != [None]
+    assert updater._behind
+    turns = 1
+    while updater._behind:
+        updater.turn()
+        turns += 1
+    assert turns == 4
+    whole = MemoryProfiles()
+    while advance(home_of(tmp_path, "noisy"), whole, "noisy", Rules()):
+        pass
+    assert store.read("noisy", [b"item:a", TOTALS]) == whole.read("noisy", [b"item:a", TOTALS])
+    updater.close()
+
+
+def test_a_thread_that_is_behind_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a turn's events are learned though the next look at the log is an hour away."""
+    monkeypatch.setattr("serving.profiles.updater.TURN", 40)
+    monkeypatch.setattr("cascade.profiles.follow.BATCH", 20)
+    over = threading.Event()
+
+    class Counting(MemoryProfiles):
+        """Says when the last page was learned."""
+
+        def update(self, tenant: str, keys: Sequence[Key], change: Change) -> bool:
+            made = super().update(tenant, keys, change)
+            if b"item:last" in keys:
+                over.set()
+            return made
+
+    with writing(tmp_path) as writer:
+        for number in range(0, 150, 10):
+            pages = [shown(f"r{number + row}", "a") for row in range(10)]
+            writer.append(TENANT, pages).durable.result(10)
+        writer.append(TENANT, [shown("r", "last")]).durable.result(10)
+    updater = Updater(tmp_path, Counting(), Rules(), 3_600.0, ProfileMetrics(CollectorRegistry()))
+    updater.watch(TENANT)
+    assert over.wait(30)
     updater.close()
 
 

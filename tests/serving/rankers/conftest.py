@@ -71,8 +71,8 @@ class Mall:
         return self.weights.get(handle[0], {handle[0]: 1})
 
     def catalogue(self, **how: Any) -> Catalogue:
-        """A catalogue that loads nothing ahead unless told so."""
-        options = {"preload": "none", **how.pop("options", {})}
+        """A catalogue that loads nothing ahead, and one after the other, unless told so."""
+        options = {"preload": "none", "load_threads": 1, **how.pop("options", {})}
         return Catalogue(self, self.load, options=Rankers(**options), weigh=self.weigh, **how)
 
     def shut(self, tenant: str) -> threading.Event:

@@ -10,7 +10,10 @@ import pytest
 
 from cascade.deadline import Deadline
 from features.errors import Exhausted, NotFound, NotReady, Unavailable
+from features.fairness import HIGH, NORMAL
 from serving.rankers import RETRY_S, Catalogue
+from serving.rankers.loader import Urgency
+from serving.settings import Rankers
 
 
 def version(catalogue: Catalogue, tenant: str, name: str = "", **how: Any) -> str:
@@ -38,8 +41,8 @@ def test_loaded_on_first_use_and_once(mall: Any) -> None:
 
 def test_a_load_blocks_nobody_else(mall: Any) -> None:
     """While one tenant's ranker loads, those that are loaded answer, and another is loaded by a free
-    thread."""
-    catalogue = mall.catalogue(options={"load_threads": 2})
+    thread, of which there is one by default."""
+    catalogue = mall.catalogue(options={"load_threads": Rankers().load_threads})
     assert version(catalogue, "b") == "v1"
     gate = mall.shut("a")
     with ThreadPoolExecutor(1) as pool:
@@ -77,6 +80,21 @@ def test_so_many_may_wait(mall: Any) -> None:
         assert version(catalogue, "b") == "v1"
         gate.set()
         assert waits.result(30) == "v1"
+
+
+def test_one_tenant_leaves_places_to_wait(mall: Any) -> None:
+    """However many requests of one tenant wait for its ranker, another's may wait for its own."""
+    catalogue = mall.catalogue(options={"waiting": 4, "load_threads": 2})
+    gate = mall.shut("a")
+    with ThreadPoolExecutor(3) as pool:
+        waits = [pool.submit(version, catalogue, "a") for _ in range(3)]
+        while catalogue._patience._held["a"] < 3:
+            pass
+        with pytest.raises(Exhausted, match="3 of your requests wait for rankers to load"):
+            version(catalogue, "a")
+        assert version(catalogue, "b") == "v1"
+        gate.set()
+        assert {each.result(30) for each in waits} == {"v1"}
 
 
 def test_the_base_answers_meanwhile(mall: Any) -> None:
@@ -130,8 +148,40 @@ def test_a_base_that_cannot_serve_helps_nobody(mall: Any) -> None:
     catalogue = mall.catalogue(options={"on_cold": "base", "base": "nobody"})
     assert version(catalogue, "a") == "v1"
     mall.promoted["b"] = ""
-    with pytest.raises(NotReady, match="no version of 'default' is promoted"):
+    with pytest.raises(NotReady, match=r"'default' is promoted.*; its base did not load either$"):
         version(catalogue, "b")
+
+
+def test_a_new_tenant_is_told_of_its_base(mall: Any) -> None:
+    """Who has no ranker of its own yet learns that the base is what is missing; one without a base does not,
+    and a ranker that never had a stand-in neither."""
+    mall.corrupt.add("b")
+    catalogue = mall.catalogue(base_of=lambda tenant: "b" if tenant == "a" else "")
+    mall.rankers = lambda tenant: ("default",) if tenant == "b" else ()
+    with pytest.raises(NotFound, match=r"no ranker 'default'.*; its base did not load either$"):
+        version(catalogue, "a")
+    for tenant, name in (("c", ""), ("a", "other")):
+        with pytest.raises(NotFound, match="no ranker") as told:
+            version(catalogue, tenant, name)
+        assert "base" not in str(told.value)
+
+
+def test_asked_for_just_as_its_load_ends(mall: Any) -> None:
+    """Nothing stays behind of it: neither then, nor where the version was loaded already."""
+    over = threading.Event()
+
+    def loaded(_: str) -> None:
+        again = catalogue._bring.begin(("a", "default", "v1"), Urgency.REQUEST)
+        again.add_done_callback(lambda _: over.set())  # after all that stand there already
+
+    catalogue = mall.catalogue(loaded=loaded)
+    assert version(catalogue, "a") == "v1"
+    assert over.wait(30)
+    assert catalogue._bring._asked == set()
+    over.clear()
+    loaded("")
+    assert over.wait(30)
+    assert catalogue._bring._asked == set()
 
 
 def test_memory_is_bounded_and_given_back(mall: Any) -> None:
@@ -182,6 +232,23 @@ def test_what_is_loaded_ahead(mall: Any, preload: Any, loads: list[str]) -> None
     assert mall.loads == loads
 
 
+def test_higher_classes_are_loaded_ahead_first(mall: Any) -> None:
+    """Among those that are taken; of tenants beyond them the class is not asked for."""
+    asked: list[str] = []
+
+    def class_of(tenant: str) -> int:
+        asked.append(tenant)
+        return NORMAL if tenant == "a" else HIGH
+
+    mall.catalogue(options={"preload": "promoted-recent", "recent": 2}, class_of=class_of).refresh()
+    assert mall.loads == ["b@v1", "a@v1"]
+    assert asked == ["a", "b"]
+    mall.loads.clear()
+    mall.catalogue(options={"preload": "all", "recent": 2}, class_of=class_of).refresh()
+    assert mall.loads == ["b@v1", "a@v1", "c@v1"]
+    assert asked == ["a", "b"] * 2
+
+
 def test_nobody_makes_room_for_what_nobody_asked_for(mall: Any) -> None:
     """Rankers are loaded ahead as far as they fit; a request still gets the one that did not."""
     mall.weights = {tenant: {tenant: 400_000} for tenant in "abc"}
@@ -212,6 +279,20 @@ def test_one_that_fails_disturbs_no_other(mall: Any) -> None:
     now[0] = RETRY_S
     assert version(catalogue, "b") == "v1"
     assert dict(catalogue.failing()) == {}
+
+
+def test_a_pinned_one_that_fails_is_not_tried_every_time(mall: Any) -> None:
+    """Requests for a broken version by name are told so without a load each; after a while it is tried."""
+    now = [0.0]
+    mall.corrupt.add("b")
+    catalogue = mall.catalogue(clock=lambda: now[0])
+    for _ in range(3):
+        with pytest.raises(NotReady, match="version v2 failed its checks"):
+            version(catalogue, "b", "default@v2")
+    assert mall.loads == ["b@v2"]
+    mall.corrupt.clear()
+    now[0] = RETRY_S
+    assert version(catalogue, "b", "default@v2") == "v2"
 
 
 def test_a_store_that_goes_away_and_comes_back(mall: Any) -> None:

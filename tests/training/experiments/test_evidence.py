@@ -7,7 +7,7 @@ import pytest
 from features.errors import InvalidInput
 from training.experiments.evidence import tried_of
 from training.experiments.judge import MISMATCH, RUNNING
-from training.gate import Decision, Evidence, Gain, Limits, decide
+from training.gate import Decision, Evidence, Judged, Limits, decide
 
 
 def status(low: float = 0.01, pages: int = 5_000, verdict: str = RUNNING, **arm: Any) -> dict[str, Any]:
@@ -56,8 +56,8 @@ def test_what_does_not_pass(why: str) -> None:
 def test_labels_and_experiment_have_to_agree() -> None:
     """Better on traffic and worse on labels is refused; unsure labels leave the answer to the experiment."""
 
-    def labels(low: float) -> Gain:
-        return Gain("nDCG@10", low + 0.01, low, low + 0.02, 500, "new", "old")
+    def labels(low: float) -> Judged:
+        return Judged("nDCG@10", low + 0.01, low, low + 0.02, 500, "new", "old")
 
     assert not asked(status(), labels=labels(-0.1)).passed
     assert asked(status(), labels=labels(-0.01)).passed

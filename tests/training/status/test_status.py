@@ -142,6 +142,16 @@ def test_drift_is_against_training(told: RankerStatus) -> None:
     assert told.seen is not None
     assert [*told.seen.drift] == ["price"]
     assert told.seen.drift["price"] > 1
+    assert told.seen.drift_why == ""
+
+
+@pytest.mark.parametrize("pages", [0, 7])
+def test_drift_of_a_few_pages_is_not_told(home: Path, pages: int) -> None:
+    """Right after a promotion hardly a page is by the new version: there is no index, and it is said why."""
+    seen = status(home, since_us=(START_S + 2_000 - pages) * MICROS).rankers[0].seen
+    assert seen is not None
+    assert seen.drift == {}
+    assert seen.drift_why == f"{pages} pages of this version have its features; at least 100 are needed"
 
 
 def test_a_ranker_that_nobody_promoted(home: Path) -> None:

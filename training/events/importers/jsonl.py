@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cascade.events import Event
 from training.events.importers.shared import Problems, impression, interaction
-from training.records import records
+from training.files import at, raw_lines, text_of
+from training.records import parsed
 
 SOURCE = "jsonl"
 
@@ -22,7 +23,8 @@ def read(files: list[Path], renamed: Mapping[str, str], problems: Problems) -> I
     """
     theirs = {name: ours for ours, name in renamed.items()}
     for file in files:
-        for where, record in records(file):
-            named = {theirs.get(name, name): value for name, value in record.items()}
-            with problems.at(where):
+        for number, line in raw_lines(file):
+            with problems.at(at(file, number)):
+                record = parsed(text_of(line, number))
+                named = {theirs.get(name, name): value for name, value in record.items()}
                 yield impression(named, SOURCE) if "candidates" in named else interaction(named, SOURCE)

@@ -20,7 +20,7 @@ from training.events.importers.shared import (
     text,
     to_us,
 )
-from training.files import at, lines
+from training.files import at, raw_lines, text_of
 
 SOURCE = "metarank"
 MILLIS = 1_000.0
@@ -34,21 +34,28 @@ def read(files: list[Path], renamed: Mapping[str, str], problems: Problems) -> I
         InvalidInput: naming the line, for an event that cannot be right.
     """
     for file in files:
-        for number, line in lines(file):
+        for number, line in raw_lines(file):
             where = at(file, number)
-            for record in objects(line, where):
+            found: list[Any] = []
+            with problems.at(where):
+                found = objects(text_of(line, number))
+            for record in found:
                 with problems.at(where):
                     made = to_event(record, problems)
                     if made is not None:
                         yield made
 
 
-def objects(line: str, where: str) -> list[dict[str, Any]]:
-    """The events of a line."""
+def objects(line: str) -> list[Any]:
+    """The events of a line, if they are any.
+
+    Raises:
+        InvalidInput: for what is not JSON.
+    """
     try:
         found = msgspec.json.decode(line)
     except msgspec.DecodeError as error:
-        raise InvalidInput(f"not JSON: {error}", path=where) from None
+        raise InvalidInput(f"not JSON: {error}") from None
     return found if isinstance(found, list) else [found]
 
 

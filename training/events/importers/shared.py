@@ -55,7 +55,7 @@ class Problems:
         """
         try:
             yield
-        except (InvalidInput, msgspec.ValidationError) as error:
+        except (InvalidInput, msgspec.DecodeError) as error:
             message = f"{where}: {error}"
             if self.strict:
                 raise InvalidInput(f"{error}; or leave such records out with --lenient", path=where) from None

@@ -20,7 +20,8 @@ from training.events.importers.shared import (
     optional,
     text,
 )
-from training.records import records
+from training.files import at, raw_lines, text_of
+from training.records import parsed
 
 SOURCE = "ubi"
 ANSWERED = ("query_response_objects_ids", "query_response_object_ids", "query_response_hit_ids")
@@ -43,10 +44,10 @@ def read(files: list[Path], renamed: Mapping[str, str], problems: Problems) -> I
     """
     partial: dict[str, Partial] = {}
     for file in files:
-        for where, line in records(file):
-            record = line.get("_source", line)
-            with problems.at(where):
-                made = to_event(record, partial, problems)
+        for place, line in raw_lines(file):
+            with problems.at(at(file, place)):
+                record = parsed(text_of(line, place))
+                made = to_event(record.get("_source", record), partial, problems)
                 if made is not None:
                     yield made
     for query_id, each in partial.items():
