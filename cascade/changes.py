@@ -8,6 +8,7 @@ two) is found by the stamps of those files, a few microseconds each.
 """
 
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,8 @@ Stamp = tuple[int, int, int]
 FILE = ".changes"
 LOCK = ".changes.lock"
 MOST_BYTES = 1 << 20
+HEAD = 40
+"""Bytes at the beginning by which a file is known again: those of the line that `shorten` puts there."""
 
 
 class Changes(Protocol):
@@ -70,6 +73,7 @@ class DirectoryChanges:
     def __init__(self, root: Path, promoted: str) -> None:
         self._root, self._promoted = root, promoted
         self._inode = self._offset = 0
+        self._head = b""
 
     def read(self) -> tuple[Key, ...] | None:
         """What was appended; None at first, and after the file was shortened or replaced."""
@@ -82,10 +86,16 @@ class DirectoryChanges:
 
     def _since(self, handle: int) -> tuple[Key, ...] | None:
         now = os.fstat(handle)
-        known = now.st_ino == self._inode and now.st_size >= self._offset
+        head = os.pread(handle, HEAD, 0)
+        same = now.st_ino == self._inode and head.startswith(self._head)  # numbers of inodes are used again
+        known = same and now.st_size >= self._offset
         data = os.pread(handle, now.st_size - self._offset, self._offset) if known else b""
         whole = data.rfind(b"\n") + 1  # a line that is being written is read next time
-        self._inode, self._offset = now.st_ino, self._offset + whole if known else now.st_size
+        self._inode, self._head, self._offset = (
+            now.st_ino,
+            head,
+            self._offset + whole if known else now.st_size,
+        )
         return tuple(dict.fromkeys(parsed(data[:whole]))) if known else None
 
     def latest(self) -> Iterator[Key]:
@@ -134,6 +144,7 @@ def announce(root: Path, tenant: str, ranker: str) -> None:
 
 
 def shorten(path: Path) -> None:
-    """Keep the newer half; readers find another file and look at everything once."""
+    """Keep the newer half behind a line that no file had before, by which readers know to look at everything."""
     data = path.read_bytes()
-    replace_durably(path, data[data.find(b"\n", len(data) // 2) + 1 :])
+    newer = data[data.find(b"\n", len(data) // 2) + 1 :]
+    replace_durably(path, f"# {uuid.uuid4().hex}\n".encode() + newer)

@@ -20,9 +20,15 @@ from training.status.told import RankerStatus, Seen, Serving, StageLift, TenantL
 WORLD = LiftWorld.drawn(noise=(1.0, 0.05))
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that breaks no line."""
+    monkeypatch.setattr("cli.console.out._width", 200)
+
+
 def run(*arguments: object) -> str:
     """Standard output of a command line; what the program would catch is raised."""
-    result = CliRunner().invoke(app, ["status", *(str(each) for each in arguments)], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(app, ["status", *(str(each) for each in arguments)])
     if isinstance(result.exception, SluiceError):
         raise result.exception
     assert result.exit_code == 0, result.output

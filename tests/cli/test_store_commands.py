@@ -106,7 +106,7 @@ def test_list_for_people(
     app: typer.Typer, bundles: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The table says which version serves, and its main metric."""
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("cli.console.out._width", 200)
     version = published(app, tmp_path, bundles[0], "--promote")
     line = next(line for line in run(app, "list", "--store", tmp_path).stdout.splitlines() if version in line)
     assert all(part in line for part in ("shop", "default", "yes", "nDCG@10 0.5000"))
@@ -147,7 +147,7 @@ def test_what_goes_wrong_is_one_of_our_errors(app: typer.Typer, bundles: list[Pa
 
 def test_check_prints_the_plan(app: typer.Typer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stages in order with what they read and keep; a cut without effect is a warning, not an error."""
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("cli.console.out._width", 200)
     (tmp_path / "cascade.toml").write_text(GOOD)
     result = run(app, "check", tmp_path / "cascade.toml")
     assert result.exit_code == 0
