@@ -144,7 +144,7 @@ def announce(root: Path, tenant: str, ranker: str) -> None:
 
 
 def shorten(path: Path) -> None:
-    """Keep the newer half behind a line that no file had before, by which readers know to look at everything."""
+    """Keep the newer half behind a line that no file had before: readers look at everything once."""
     data = path.read_bytes()
     newer = data[data.find(b"\n", len(data) // 2) + 1 :]
     replace_durably(path, f"# {uuid.uuid4().hex}\n".encode() + newer)
