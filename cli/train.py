@@ -95,14 +95,19 @@ def command(
     """
     check_name(tenant, "--tenant")
     check_name(ranker, "--ranker")
+    window = {"--since": since, "--until": until}
+    from_log = {**window, "--behaviour": behaviour, "--unbiased": unbiased, "--continue": go_on}
+    from_labels = {"--queries": queries, "--work": work, "--base": base}
     target = Target(DirectoryStore(store), tenant, ranker)
-    if log is not None and collection is None and not base:
+    if log is not None and collection is None:
+        refuse(from_labels, "--collection")
         learning = read_learning(behaviour, unbiased)
         asked = LogTask(parse_config(read_text(config)), log, since, until, learning, go_on)
         train_log(asked, target, Context(seed, track), Then(promote, json))
         return
     if collection is None:
         raise InvalidInput("give --collection DIR (with --base or --log, or without), or --log DIR")
+    refuse(from_log, "--log DIR and without --collection")
     known = LoggedBehaviour.of(log, tenant) if log else None
     task = Task(parse_config(read_text(config)), open_collection(collection, queries), candidates, known)
     context = Context(seed, track if leads() else quiet, work=work, figures=figures)
@@ -125,6 +130,17 @@ def command(
         json.write_bytes(
             msgspec.json.format(msgspec.json.encode(as_json(version, promote, trained)), indent=2)
         )
+
+
+def refuse(options: Mapping[str, object], wanted: str) -> None:
+    """Say which of some options was given where nothing would read it.
+
+    Raises:
+        InvalidInput: naming the first.
+    """
+    for name, value in options.items():
+        if value:
+            raise InvalidInput(f"is read only with {wanted}", path=name)
 
 
 def table(trained: Trained) -> Table:

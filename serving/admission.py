@@ -68,7 +68,6 @@ class Admission:
         self.busy = self._begun = 0
         self._mean_s, self._clock = mean_s, clock
         self._lock = threading.Lock()
-        self.freed = threading.Condition(self._lock)
         self._turns = Turns(PATIENCE)
         self._waiting: list[Waiter] = []
         self._held: Counter[str] = Counter()
@@ -163,7 +162,6 @@ class Admission:
     def _release(self) -> None:
         self.busy -= 1
         self._grant()
-        self.freed.notify_all()
 
     def _make_room(self, share: Share) -> None:
         """Send a waiting request home whose tenant holds more than the newcomer's will, or the newcomer."""

@@ -9,7 +9,6 @@ clicks a page are then too low by that share, and relative ones are not.
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
-from queue import Empty, Full, Queue
 
 import structlog
 
@@ -21,6 +20,7 @@ from cascade.lift.live import Key, Known, Live
 from cascade.lift.verdict import Lift
 from features.columns import Doubles
 from features.errors import SluiceError
+from serving.behind import Behind
 from serving.rankers import Source
 from serving.settings import Feedback
 
@@ -41,20 +41,14 @@ class Monitor:
 
     def __init__(self, known: Known | None, pages: int) -> None:
         self._live = Live(known, pages) if known else None
-        self._queue: Queue[Batch | None] = Queue(WAITING)
-        self._lock, self._working = threading.Lock(), threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._behind = Behind("lift", WAITING, self._work, TOGETHER)
+        self._working = threading.Lock()
         self.dropped = 0
 
     def take(self, tenant: str, events: Sequence[Event]) -> None:
         """Events that are on the disk. Any thread may call; none waits."""
-        if self._live is None:
-            return
-        try:
-            self._queue.put_nowait((tenant, events))
-        except Full:
+        if self._live is not None and not self._behind.offer((tenant, events)):
             self.dropped += 1
-        self._start()
 
     def lifts(self) -> list[tuple[Key, tuple[Lift, ...]]]:
         """Of every version that has pages so far."""
@@ -70,37 +64,7 @@ class Monitor:
 
     def close(self) -> None:
         """Count what waits, and stop."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            self._queue.put(None)
-            thread.join()
-
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="lift", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            batches, ended = self._gathered(first)
-            self._work(batches)
-            if ended:
-                return
-
-    def _gathered(self, first: Batch) -> tuple[list[Batch], bool]:
-        """What waits, up to a limit, and whether the end was among it."""
-        found = [first]
-        while len(found) < TOGETHER:
-            try:
-                batch = self._queue.get_nowait()
-            except Empty:
-                break
-            if batch is None:
-                return found, True
-            found.append(batch)
-        return found, False
+        self._behind.close()
 
     def _work(self, batches: list[Batch]) -> None:
         """What goes wrong here concerns the monitor alone."""

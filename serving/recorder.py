@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as Late
 from dataclasses import dataclass
-from queue import Full, Queue
 
 import structlog
 
@@ -22,6 +21,7 @@ from cascade.ranker import Ranker
 from cascade.ranking import Ranking
 from cascade.request import RankRequest
 from features.errors import SluiceError
+from serving.behind import Behind
 from serving.events import values_json
 from serving.experiments.answer import Answer, Interleaved
 from serving.observe import Metrics
@@ -54,9 +54,7 @@ class Recorder:
         self, writer: LogWriter | None, settings: Feedback, metrics: Metrics, clock: Callable[[], float]
     ) -> None:
         self._writer, self._settings, self._metrics, self._clock = writer, settings, metrics, clock
-        self._queue: Queue[Answered | None] = Queue(settings.queue)
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
+        self._behind = Behind("recorder", settings.queue, self._record)
 
     def answered(
         self,
@@ -84,11 +82,7 @@ class Recorder:
 
     def close(self) -> None:
         """Log what is still waiting, and return."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            self._queue.put(None)
-            thread.join()
+        self._behind.close()
 
     def _now(self, writer: LogWriter, one: Answered) -> tuple[str, ...]:
         try:
@@ -101,36 +95,24 @@ class Recorder:
         return ()
 
     def _later(self, one: Answered) -> tuple[str, ...]:
-        self._start()
-        try:
-            self._queue.put_nowait(one)
-        except Full:
-            return self._lost("dropped", "more impressions wait than this server holds")
-        return ()
+        if self._behind.offer(one):
+            return ()
+        return self._lost("dropped", "more impressions wait than this server holds")
 
     def _lost(self, outcome: str, why: str) -> tuple[str, ...]:
         self._metrics.impressions.labels(outcome).inc()
         return (f"log: the impression was not recorded: {why}",)
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while (one := self._queue.get()) is not None:
-            self._record(one)
-
-    def _record(self, one: Answered) -> None:
-        """One impression; a failure is counted and logged, and the next one is tried."""
+    def _record(self, answered: list[Answered]) -> None:
+        """Each impression; a failure is counted and logged, and the next one is tried."""
         assert self._writer is not None  # noqa: S101 (`answered` hands nothing over without one)
-        try:
-            receipt = self._writer.append(one.tenant, [impression(one)])
-        except Exception as error:
-            self._failed(error)
-            return
-        receipt.durable.add_done_callback(lambda future: self._settled(future.exception()))
+        for one in answered:
+            try:
+                receipt = self._writer.append(one.tenant, [impression(one)])
+            except Exception as error:
+                self._failed(error)
+            else:
+                receipt.durable.add_done_callback(lambda future: self._settled(future.exception()))
 
     def _settled(self, error: BaseException | None) -> None:
         if error is not None:

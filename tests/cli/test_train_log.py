@@ -146,6 +146,31 @@ def test_one_of_collection_and_log_is_needed(shop: Shop) -> None:
     assert isinstance(result.exception, InvalidInput)
 
 
+@pytest.mark.parametrize(
+    ("more", "option"),
+    [
+        (["--log", "log", "--queries", "dev"], "--queries"),
+        (["--log", "log", "--base", "platform"], "--base"),
+        (["--collection", "data", "--since", "7d"], "--since"),
+        (["--collection", "data", "--log", "log", "--continue"], "--continue"),
+    ],
+)
+def test_an_option_that_nothing_would_read_is_refused(shop: Shop, more: list[str], option: str) -> None:
+    """Rather than that a training quietly does something else than what was asked for."""
+    known = [
+        "train",
+        "--store",
+        shop.store.root,
+        "--tenant",
+        TENANT,
+        "--config",
+        shop.folder / "cascade.toml",
+    ]
+    result = CliRunner().invoke(app, [str(each) for each in [*known, *more]])
+    assert isinstance(result.exception, InvalidInput)
+    assert result.exception.path == option
+
+
 def test_a_config_of_other_features_is_refused(shop: Shop) -> None:
     """The promoted bundle's features are those of the log."""
     (shop.folder / "other.toml").write_text(TREES.replace('field = "fame"', 'field = "price"'))

@@ -82,7 +82,7 @@ def test_a_crowd_is_dropped_rather_than_waited_for(monkeypatch: pytest.MonkeyPat
     """Where nobody works the queue off, batches beyond its size are counted as dropped."""
     monkeypatch.setattr("serving.lift.WAITING", 2)
     monitor = Monitor(lambda _: None, 10)
-    monkeypatch.setattr(monitor, "_start", lambda: None)
+    monkeypatch.setattr("serving.behind.Behind._start", lambda _: None)
     for number in range(5):
         monitor.take("demo", [done(str(number), "r", "a")])
     assert monitor.dropped == 3

@@ -21,6 +21,7 @@ from features.batch import CandidateBatch, Query, single
 from features.columns import text
 from features.errors import InvalidConfig
 from features.registry import parse
+from features.transformer.scheduler import SCHEDULERS
 from features.transformer.tokens import CHARACTERS_A_TOKEN
 
 TOKENS, OVERLAP = 24, 8
@@ -125,8 +126,11 @@ def test_the_query_keeps_its_room_beside_every_passage(directory: Path, words: l
     assert result.warnings == ("1 query truncated to 16 tokens",)
 
 
-def test_time_runs_out_within_a_document(directory: Path, words: list[str]) -> None:
+def test_time_runs_out_within_a_document(
+    directory: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is scored by the passages that were read, and the answer says so."""
+    monkeypatch.setattr(SCHEDULERS, "workers", 1)  # so that the first batches are the first to be done
     calls = [0]
     stage = stage_of(directory)
 
