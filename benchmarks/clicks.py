@@ -1,12 +1,13 @@
-"""`clicks`: events accepted durably, compacted and joined, a second and in memory.
+"""`clicks`: events accepted durably, compacted, joined and learned from, a second and in memory.
 
-    python -m benchmarks clicks [--events 1000000] [--large] [--clients 4]
+    python -m benchmarks clicks [--events 1000000 10000000 50000000] [--clients 4]
 
 Accepted: over real gRPC, by a server of its own process, from several client processes that send ready-made
 bytes; what the server's processor spends on an event is told too, as clients and disk share the machine.
 Joined, in processor time of all threads: beside what pyarrow needs to scan the same columns of the same
-Parquet, and to count clicks by item with its own hash join, which keeps no rules and drops no repetition.
-DuckDB's scan too, if installed.
+Parquet, and to count clicks by item with its own hash join, which keeps no rules, drops no repetition and
+holds everything in memory (so that only the smallest log is joined so). DuckDB's scan too, if installed.
+Learned: the join's pages, kept on the disk, and each click model fitted to them part by part.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from benchmarks.click_models import MODELS
 from benchmarks.durability import tiny_store
 from benchmarks.harness import Row, interleaved, peak_growth_mib
 from cascade.eventlog.compact import by_day, compact, write
@@ -38,11 +40,20 @@ from features.columns import Rows
 from serving.testing import serving_process
 from sluice import Interaction
 from sluice.feedback import to_record
+from training.clicks.impressions import Source
+from training.clicks.pairs import Pairs
+from training.clicks.readers import JoinedReader
+from training.clicks.shelf import shelved
 from training.events.join import Join
 from training.events.rules import Rules
 
 SHORT = False
 ITEMS = 10
+ALL_ITEMS = 1 << 20
+QUERIES = 100_000
+DAYS = 10
+SMALL = 1_000_000
+"""Events of a log that may be measured several times, and joined in memory."""
 RECORD = "/sluice.v1.Feedback/Record"
 THREADS = 8
 TURNS = 3
@@ -51,15 +62,17 @@ TURNS = 3
 def run(arguments: Sequence[str] = ()) -> Iterator[Row]:
     """Accept, compact, join."""
     parser = argparse.ArgumentParser("python -m benchmarks clicks")
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--large", action="store_true", help="join 10 million events as well")
+    parser.add_argument("--events", type=int, nargs="*", default=[1_000_000])
     parser.add_argument("--clients", type=int, default=4)
     asked = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
         yield from accepting(Path(folder), asked.clients)
         yield compacting(Path(folder) / "compacted")
-        for events in (asked.events, *((10_000_000,) if asked.large else ())):
-            yield from joining(Path(folder) / str(events), events)
+    for events in asked.events:
+        with TemporaryDirectory() as folder:
+            make_log(Path(folder) / "log", events)
+            yield from joining(Path(folder) / "log", events)
+            yield from learning(Path(folder), events)
 
 
 def accepting(folder: Path, clients: int) -> Iterator[Row]:
@@ -136,23 +149,63 @@ def compacting(root: Path, pages: int = 100_000) -> Row:
 
 def joining(root: Path, events: int) -> Iterator[Row]:
     """The join beside plain scans of the same files."""
-    case = f"{events:,} events, {events // 2 * ITEMS:,} items"
-    make_log(root, events)
     home = home_of(root, TENANT)
     contestants: dict[str, Callable[[int], object]] = {
         "join": lambda _: join(root),
         "pyarrow scan": lambda _: scan(home),
-        "pyarrow hash join": lambda _: plain_join(home),
     }
+    if events <= SMALL:
+        contestants["pyarrow hash join"] = lambda _: plain_join(home)
     if find_spec("duckdb"):
         contestants["DuckDB scan"] = lambda _: duckdb_scan(home)
-    memory = {name: peak_growth_mib(partial(once, 0)) for name, once in contestants.items()}
-    taken = interleaved(contestants, range(TURNS), process_time)
+    spent = {name: cost(partial(once, 0)) for name, once in contestants.items()}
+    taken = {name: seconds for name, (seconds, _) in spent.items()}
+    if events <= SMALL:
+        taken = interleaved(contestants, range(TURNS), process_time)
     for name, seconds in taken.items():
-        against = None if name == "join" else "our join"
-        rate = events / seconds
-        yield Row(case, name, rate, "events a processor second", against, taken["join"] / seconds)
-        yield Row(case, name, memory[name] * 2**20 / events, "bytes an event")
+        yield from rates(name, events, seconds, spent[name][1], None if name == "join" else taken["join"])
+
+
+def learning(folder: Path, events: int) -> Iterator[Row]:
+    """The joined pages onto the disk, and the click models fitted to them."""
+    log = Join(root=folder / "log", tenant=TENANT, rules=Rules())
+    kept: list[Source] = []
+    yield from rates("join, pages kept", events, *cost(lambda: kept.append(read(log, folder / "pages"))))
+    pairs: list[Pairs] = []
+    yield from rates("queries' documents", events, *cost(lambda: pairs.append(Pairs.of(kept[0]))))
+    yield Row(case_of(events), "queries' documents", len(pairs[0]), "of them")
+    for model in MODELS:
+        yield from rates(f"fit {model.name}", events, *cost(partial(model.fit, kept[0], pairs[0])))
+
+
+def read(log: Join, folder: Path) -> Source:
+    """The log's pages as a source on the disk."""
+    folder.mkdir()
+    return shelved(JoinedReader().source(lambda: log), folder)
+
+
+def cost(run: Callable[[], object]) -> tuple[float, float]:
+    """Processor seconds of all threads, and MiB that memory grows at the peak."""
+    start = process_time()
+    memory = peak_growth_mib(run)
+    return process_time() - start, memory
+
+
+def rates(
+    name: str, events: int, seconds: float, memory_mib: float, than: float | None = None
+) -> Iterator[Row]:
+    """Events a second, bytes an event; `than`: seconds of our join, to compare with."""
+    case = case_of(events)
+    against = "our join" if than else None
+    ratio = than / seconds if than else None
+    yield Row(case, name, events / seconds, "events a processor second", against, ratio)
+    yield Row(case, f"{name}, peak", memory_mib, "MiB")
+    yield Row(case, f"{name}, peak", memory_mib * 2**20 / events, "bytes an event")
+
+
+def case_of(events: int) -> str:
+    """How much is read."""
+    return f"{events:,} events, {events // 2 * ITEMS:,} items"
 
 
 def join(root: Path) -> int:
@@ -168,11 +221,9 @@ def needed(home: Path, kind: str) -> tuple[ds.Dataset, list[str]]:
 
 
 def scan(home: Path) -> int:
-    """Bytes of all that the join reads, brought into memory."""
-    tables = (
-        dataset.to_table(columns=columns) for dataset, columns in (needed(home, kind) for kind in KINDS)
-    )
-    return sum(table.nbytes for table in tables)
+    """Bytes of all that the join reads, a batch at a time."""
+    found = (needed(home, kind) for kind in KINDS)
+    return sum(batch.nbytes for dataset, columns in found for batch in dataset.to_batches(columns=columns))
 
 
 def plain_join(home: Path) -> int:
@@ -187,40 +238,44 @@ def plain_join(home: Path) -> int:
     return len(items.join(counted, ["request_id", "candidate_id"], join_type="left outer"))
 
 
-def duckdb_scan(home: Path) -> object:
+def duckdb_scan(home: Path) -> int:
     """The same scan by DuckDB."""
-    import duckdb
+    import duckdb  # type: ignore[import-not-found, unused-ignore]
 
-    found = []
+    found = 0
     for kind in KINDS:
         columns = ", ".join(f'"{name}"' for name in needed(home, kind)[1])
         query = f"select {columns} from read_parquet('{home / kind}/**/*.parquet')"
-        found.append(duckdb.sql(query).arrow())
+        found += sum(batch.nbytes for batch in duckdb.sql(query).fetch_arrow_reader())
     return found
 
 
 def make_log(root: Path, events: int, seed: int = 7) -> None:
-    """A compacted log: half pages of ten items, half interactions, over ten days; no Python objects."""
+    """A compacted log: half pages of ten items, half interactions, over ten days, a day at a time."""
     rng = np.random.default_rng(seed)
-    pages = events // 2
-    times = np.sort(rng.integers(START_S * MICROS, (START_S + 864_000) * MICROS, pages))
-    first, page = rng.integers(0, 1 << 20, pages), rng.integers(0, pages, events - pages)
-    written(root, IMPRESSIONS, impressions(rng, times, first))
-    written(root, INTERACTIONS, interactions(rng, times[page], first[page], page))
+    for day in range(DAYS):
+        pages = events // 2 // DAYS
+        start = (START_S + 86_400 * day) * MICROS
+        page = day * pages + np.arange(pages)
+        times = np.sort(rng.integers(start, start + 86_400 * MICROS, pages))
+        query = rng.zipf(1.3, pages) % QUERIES
+        first = query * 97 % ALL_ITEMS + rng.integers(0, ITEMS, pages)
+        on = rng.integers(0, pages, pages)
+        written(root, IMPRESSIONS, day, impressions(rng, page, times, query, first))
+        written(root, INTERACTIONS, day, interactions(rng, page, page[on], times[on], first[on]))
 
 
-def impressions(rng: np.random.Generator, times: Rows, first: Rows) -> pa.Table:
+def impressions(rng: np.random.Generator, page: Rows, times: Rows, query: Rows, first: Rows) -> pa.Table:
     """A page a time; it shows ten items that are numbered from its first."""
     n = len(times)
-    requests = text(np.arange(n))
     ends = pa.array(np.arange(0, ITEMS * n + 1, ITEMS, dtype=np.int32))
     places = np.tile(np.arange(ITEMS), n)
     scores = pa.array(rng.random(ITEMS * n, dtype=np.float32))
     columns = {
-        "event_id": requests,
-        "request_id": requests,
+        "event_id": text(page),
+        "request_id": text(page),
         "time": pa.array(times).cast(TIME),
-        "query": text(rng.zipf(1.5, n) % 10_000),
+        "query": text(query),
         "user": text(rng.integers(0, max(1, n // 5), n)),
         "candidates": pa.ListArray.from_arrays(ends, text(places + np.repeat(first, ITEMS))),
         "positions": pa.ListArray.from_arrays(ends, pa.array((places + 1).astype(np.int32))),
@@ -229,11 +284,11 @@ def impressions(rng: np.random.Generator, times: Rows, first: Rows) -> pa.Table:
     return filled(columns, IMPRESSIONS, n)
 
 
-def interactions(rng: np.random.Generator, times: Rows, first: Rows, page: Rows) -> pa.Table:
+def interactions(rng: np.random.Generator, number: Rows, page: Rows, times: Rows, first: Rows) -> pa.Table:
     """Clicks and dwells with items that were shown, or nearly."""
     n = len(page)
     columns = {
-        "event_id": text(np.arange(n)),
+        "event_id": text(number),
         "request_id": text(page),
         "candidate_id": text(first + rng.geometric(0.4, n) - 1),
         "type": pa.array(np.array(["CLICK", "DWELL"])[rng.integers(0, 2, n)]),
@@ -260,10 +315,10 @@ def filled(columns: dict[str, pa.Array], kind: str, n: int) -> pa.Table:
     return pa.table(made, SCHEMAS[kind])
 
 
-def written(root: Path, kind: str, table: pa.Table) -> None:
-    """The files of each day."""
+def written(root: Path, kind: str, made: int, table: pa.Table) -> None:
+    """The files of each day; `made` tells those of one call from another's."""
     for day, part in by_day(table):
-        write(root / TENANT / kind / f"{DAY}{day}" / "m-made.parquet", part)
+        write(root / TENANT / kind / f"{DAY}{day}" / f"m-{made}.parquet", part)
 
 
 if __name__ == "__main__" and len(sys.argv) == 5:

@@ -1,6 +1,7 @@
 """Pages are checked where they enter, and read from the logs there are."""
 
 import gzip
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.support import require_data
 from training.clicks.impressions import Impressions, clicks_by_rank, joined, parts
 from training.clicks.pairs import Pairs
 from training.clicks.readers import JoinedReader, read_yandex
+from training.clicks.shelf import shelved
 from training.events import schema
 
 
@@ -126,3 +128,22 @@ def test_the_real_yandex_log_has_its_known_click_rates() -> None:
     assert len(pages) == 35_064
     expected = [0.257, 0.249, 0.170, 0.154, 0.106, 0.073, 0.069, 0.047, 0.050, 0.045]
     np.testing.assert_allclose(clicks / shown, expected, atol=6e-4)
+
+
+def test_pages_kept_on_the_disk_are_the_same_pages(tmp_path: Path) -> None:
+    """Part by part, in every column, as often as they are read."""
+    pages = Impressions.of(
+        [3, 2**31 - 1],
+        [[7, -1], [2**31 - 1, 8]],
+        np.eye(2, dtype=bool)[::-1] & [[0, 0], [1, 1]],
+        0.5,
+        [5, 6],
+        7,
+    )
+    kept = shelved(parts(pages, 1), tmp_path)
+    for _ in range(2):
+        for one, again in zip(parts(pages, 1)(), kept(), strict=True):
+            for each in fields(Impressions):
+                value, found = getattr(one, each.name), getattr(again, each.name)
+                assert found.dtype == value.dtype
+                np.testing.assert_array_equal(found, value)
