@@ -7,9 +7,11 @@ one's; ties and unscored items keep the previous order; every stage that did not
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import TypeVar
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from cascade.ranking import INPUT, Ranking, StageReport, Status
 from cascade.request import RankRequest
@@ -20,6 +22,8 @@ from features.errors import NotReady, OutOfTime, SluiceError
 from features.matrix import FeatureMatrix
 
 log = structlog.get_logger()
+
+T = TypeVar("T", bound=np.generic)
 
 DEFAULT_TOP_K = 10
 FINISHED = frozenset({Status.RAN, Status.SHRUNK, Status.CACHED})
@@ -37,11 +41,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Progress:
-    """Where a request stands between two stages: the ranking so far, and the columns stages read."""
+    """Where a request stands between two stages: the ranking so far, and the columns stages read.
+
+    `in_order`: all candidates are left, as the request sent them.
+    """
 
     ranking: Ranking
     matrix: FeatureMatrix
     survivors: int
+    in_order: bool = False
 
 
 def run(steps: Sequence[Step], compute: Compute, request: RankRequest) -> Ranking:
@@ -65,7 +73,7 @@ def stream(steps: Sequence[Step], compute: Compute, request: RankRequest) -> Ite
     start = perf_counter()
     matrix = compute(request.batch)
     features_s = perf_counter() - start
-    progress = Progress(as_sent(len(request.batch)), matrix, len(request.batch))
+    progress = Progress(as_sent(len(request.batch)), matrix, len(request.batch), in_order=True)
     for position, step in enumerate(steps):
         progress = advance(progress, step, request, features_s if position == 0 else 0.0)
         final = position == len(steps) - 1
@@ -127,26 +135,27 @@ def describe(error: Exception, step: Step) -> str:
 
 def score(step: Step, progress: Progress, request: RankRequest) -> StageResult:
     """The stage's scores for the survivors, handed over best of the previous order first."""
-    rows = progress.ranking.rows[: progress.survivors]
-    batch, matrix = chosen(request.batch, progress.matrix, rows)
+    batch, matrix = chosen(request.batch, progress)
     result = step.stage.score(batch, matrix, request.deadline)
-    if len(result.scores) != len(rows) or np.isinf(result.scores).any():
+    if len(result.scores) != progress.survivors or np.isinf(result.scores).any():
         raise SluiceError(f"a {step.spec.kind} stage gave scores that are not one finite number a row")
     return result
 
 
-def chosen(batch: CandidateBatch, matrix: FeatureMatrix, rows: Rows) -> tuple[CandidateBatch, FeatureMatrix]:
+def chosen(batch: CandidateBatch, progress: Progress) -> tuple[CandidateBatch, FeatureMatrix]:
     """The rows that a stage sees. The first one sees all of them as they were sent: nothing to copy."""
-    if len(rows) == len(batch) and (rows == np.arange(len(batch))).all():
-        return batch, matrix
+    if progress.in_order:
+        return batch, progress.matrix
+    rows = progress.ranking.rows[: progress.survivors]
     taken = batch.take(rows)
-    return taken, matrix.take(rows, taken.offsets)
+    return taken, progress.matrix.take(rows, taken.offsets)
 
 
 def unplaced(progress: Progress, report: StageReport) -> Progress:
     """A stage that scored nothing: the order stands, and its cut still spares the stages behind it."""
     ranking = replace(progress.ranking, reports=(*progress.ranking.reports, report))
-    return replace(progress, ranking=ranking, survivors=report.kept)
+    in_order = progress.in_order and report.kept == progress.survivors
+    return Progress(ranking, progress.matrix, report.kept, in_order)
 
 
 def placed(progress: Progress, step: Step, report: StageReport, result: StageResult, top_k: int) -> Progress:
@@ -161,13 +170,14 @@ def placed(progress: Progress, step: Step, report: StageReport, result: StageRes
         report = replace(report, status=Status.SHRUNK, reason=reason)
     order = np.argsort(-scores, kind="stable")  # NaN sorts last, in the previous order
     head = before.rows[:seen][order]
-    judged = np.isfinite(scores[order])
+    ordered = scores[order]
+    judged = np.isfinite(ordered)
+    if not judged.all():
+        ordered = np.where(judged, ordered, before.scores[:seen][order])
     name = step.spec.name
     after = Ranking(
-        rows=np.concatenate([head, before.rows[seen:]]),
-        scores=np.concatenate(
-            [np.where(judged, scores[order], before.scores[:seen][order]), before.scores[seen:]]
-        ),
+        rows=followed(head, before.rows),
+        scores=followed(ordered, before.scores),
         placed_by=placers(name, judged, order, before.placed_by) + before.placed_by[seen:],
         reports=(*before.reports, moved(report, before, head, top_k)),
         outcomes={**before.outcomes, **named(before.rows, result)},
@@ -181,6 +191,11 @@ def placed(progress: Progress, step: Step, report: StageReport, result: StageRes
     column = np.full(len(before.rows), np.nan, np.float32)
     column[before.rows[:seen]] = scores
     return Progress(after, progress.matrix.with_column(SCORE + name, column), report.kept)
+
+
+def followed(head: NDArray[T], before: NDArray[T]) -> NDArray[T]:
+    """What a stage put in order, and behind it what it did not see."""
+    return np.concatenate([head, before[len(head) :]]) if len(head) < len(before) else head
 
 
 def placers(name: str, judged: Flags, order: Rows, before: tuple[str, ...]) -> tuple[str, ...]:

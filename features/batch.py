@@ -49,13 +49,12 @@ class CandidateBatch:
         object.__setattr__(self, "offsets", offsets)
         if len(offsets) != len(self.queries) + 1 or offsets[0] != 0 or offsets[-1] != len(self.ids):
             raise InvalidInput("offsets must start at 0, end at the rows and have one more than queries")
-        if (np.diff(offsets) < 0).any():
+        if (offsets[1:] < offsets[:-1]).any():
             raise InvalidInput("offsets must not fall")
+        n = len(self.ids)
         for name, column in self.columns.items():
-            if len(column) != len(self.ids):
-                raise InvalidInput(
-                    f"has {len(column)} rows for {len(self.ids)} candidates", path=f"columns.{name}"
-                )
+            if len(column) != n:
+                raise InvalidInput(f"has {len(column)} rows for {n} candidates", path=f"columns.{name}")
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -52,8 +52,9 @@ def read_text(message: pb.TextColumn, n: int, path: str, limits: Limits) -> Colu
     check_rows(len(sent), n, path)
     check_lengths(sent, limits.text_bytes, path, "values")
     values: list[str | None] = [*sent]
-    for row in rows_of(message.missing, n, path).tolist():
-        values[row] = None
+    if message.missing:
+        for row in rows_of(message.missing, n, path).tolist():
+            values[row] = None
     return Column(Kind.TEXT, values)
 
 

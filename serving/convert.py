@@ -3,7 +3,7 @@
 Every check names the field by its path in the request, and is made before any work is done.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import isfinite
@@ -160,20 +160,17 @@ def to_columns(
     """The columns that the ranker reads, and a warning for each that only one side knows."""
     columns: dict[str, Column] = {}
     warnings: list[str] = []
-    seen: set[str] = set()
-    for named in read_columns(message.candidates, len(ids), limits):
-        name, path, _, _ = named
-        check_name(name, path, seen, limits)
-        seen.add(name)
-        if name in reads:
-            columns[name] = fitting(named, reads[name])
+    sent = check_names(read_columns(message.candidates, len(ids), limits), limits)
+    for name, named in sent.items():
+        kinds = reads.get(name)
+        if kinds is not None:
+            columns[name] = fitting(named, kinds)
         elif message.ignore_unknown_columns:
-            warnings.append(f"{path}: {unknown(name, reads)}")
+            warnings.append(f"{named[1]}: {unknown(name, reads)}")
         else:
-            raise InvalidInput(f"{unknown(name, reads)}; or set ignore_unknown_columns", path=path)
-    wanted = {
-        name: kinds for name, kinds in reads.items() if name not in seen and not name.startswith(BEHAVIOUR)
-    }
+            raise InvalidInput(f"{unknown(name, reads)}; or set ignore_unknown_columns", path=named[1])
+    unsent = reads.keys() - sent.keys()
+    wanted = {name: reads[name] for name in reads if name in unsent and not name.startswith(BEHAVIOUR)}
     joined, told = join(ids, wanted)
     absent = [name for name in wanted if name not in joined and name not in spared]
     if absent and ids:
@@ -181,13 +178,19 @@ def to_columns(
     return columns | joined, (*warnings, *told)
 
 
-def check_name(name: str, path: str, seen: set[str], limits: Limits) -> None:
-    """Refuse a column without a name, with an endless one, or with one that was there before."""
-    if not name:
-        raise InvalidInput("has no name", path=path)
-    check_length(name, limits.name_bytes, f"{path}.name")
-    if name in seen:
-        raise InvalidInput(f"a second column named {name!r}", path=path)
+def check_names(columns: Iterable[Named], limits: Limits) -> dict[str, Named]:
+    """The columns by name; one without a name, with an endless one, or with another's is refused."""
+    found: dict[str, Named] = {}
+    for named in columns:
+        name = named[0]
+        if not name:
+            raise InvalidInput("has no name", path=named[1])
+        if 4 * len(name) > limits.name_bytes:  # so that most names cost no path
+            check_length(name, limits.name_bytes, f"{named[1]}.name")
+        if name in found:
+            raise InvalidInput(f"a second column named {name!r}", path=named[1])
+        found[name] = named
+    return found
 
 
 def unknown(name: str, reads: Reads) -> str:
@@ -200,7 +203,7 @@ def unknown(name: str, reads: Reads) -> str:
 def fitting(named: Named, kinds: frozenset[Kind]) -> Column:
     """The column as it will be read; where that is in one way only, converted once and for all."""
     _, path, sent, column = named
-    if column is not None and kinds == {column.kind}:
+    if column is not None and len(kinds) == 1 and column.kind in kinds:
         return column
     if column is None:
         wanted = " and ".join(sorted(kinds))

@@ -1,13 +1,14 @@
 """The one place where errors become statuses, where callers are checked, and where every call is counted."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 import grpc
 import structlog
 
+from cascade.credentials import Role
 from cascade.names import is_name
 from features.errors import InvalidInput
 from serving.answer import to_failure
@@ -39,12 +40,21 @@ class Edge(grpc.ServerInterceptor):
     metrics: Metrics
     new_id: Callable[[], str]
     access: Access
+    wrapped: dict[str, Any] = field(default_factory=dict)
+    """Method → its handler, made once: every call asks."""
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
         """The handler of a call with its behaviour wrapped; None (UNIMPLEMENTED) stays None."""
+        found = self.wrapped.get(details.method)
+        if found is not None:
+            return found
         handler = continuation(details)
         if handler is None or not details.method.startswith(OURS):
             return handler
+        made = self.wrapped[details.method] = self._wrap(handler, details)
+        return made
+
+    def _wrap(self, handler: Any, details: Any) -> Any:
         make, behaviour, guard = self._shape(handler)
         return make(
             guard(details.method, behaviour),
@@ -63,10 +73,12 @@ class Edge(grpc.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler, handler.unary_unary, guard
 
     def _unary(self, method: str, behaviour: Behaviour) -> Behaviour:
+        role = role_of(method)
+
         def call(request: Any, context: grpc.ServicerContext) -> Any:
             start = perf_counter()
             try:
-                response = behaviour(self._allowed(request, method, context), context)
+                response = behaviour(self._allowed(request, role, context), context)
             except Exception as error:
                 refused = refuse(error, method, self.new_id, tenant_of(request))
             else:
@@ -77,10 +89,12 @@ class Edge(grpc.ServerInterceptor):
         return call
 
     def _streaming(self, method: str, behaviour: Behaviour) -> Behaviour:
+        role = role_of(method)
+
         def call(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
             start = perf_counter()
             try:
-                yield from behaviour(self._allowed(request, method, context), context)
+                yield from behaviour(self._allowed(request, role, context), context)
             except Exception as error:
                 refused = refuse(error, method, self.new_id, tenant_of(request))
             else:
@@ -90,7 +104,7 @@ class Edge(grpc.ServerInterceptor):
 
         return call
 
-    def _allowed(self, request: Any, method: str, context: grpc.ServicerContext) -> Any:
+    def _allowed(self, request: Any, role: Role, context: grpc.ServicerContext) -> Any:
         """The request, or its stream with the same checks on every message.
 
         Raises:
@@ -98,9 +112,9 @@ class Edge(grpc.ServerInterceptor):
             Unauthenticated, Forbidden: see `Access.check`.
         """
         if isinstance(request, Iterator):
-            return (self._allowed(each, method, context) for each in request)
+            return (self._allowed(each, role, context) for each in request)
         message = well_formed(request)
-        self.access.check(role_of(method), message.tenant, context)
+        self.access.check(role, message.tenant, context)
         return message
 
     def _abort(self, context: grpc.ServicerContext, method: str, refused: Refusal, start: float) -> None:

@@ -42,9 +42,10 @@ class Undeclared:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A tenant as it was read at a moment."""
+    """A tenant as it was read at a moment, and its part of the machine."""
 
     tenant: Tenant
+    share: Share
     at: float
 
 
@@ -66,18 +67,14 @@ class Register:
             NotFound: for one that is not there, or no more.
             Unavailable: if it cannot be read and never was.
         """
-        seen, now = self._seen.get(name), self._clock()
-        if seen is None or now - seen.at >= self._every_s:
-            seen = self._seen[name] = Seen(self._read(name, seen), now)
-        return seen.tenant
+        return self._fresh(name).tenant
 
     def share(self, name: str) -> Share:
         """A tenant's part of the machine; that of a name that is no tenant's is the smallest matter."""
         try:
-            tenant = self.tenant(name)
+            return self._fresh(name).share
         except SluiceError:
             return Share("", 1.0, LOW)
-        return Share(name, tenant.weight, CLASSES[tenant.priority])
 
     def platform(self) -> Platform | None:
         """The platform's credentials; None where nobody needs any. Once there, they never go away."""
@@ -85,6 +82,14 @@ class Register:
         if now - self._asked_at >= self._every_s:
             self._answer, self._asked_at = self._ask(), now
         return self._answer
+
+    def _fresh(self, name: str) -> Seen:
+        seen, now = self._seen.get(name), self._clock()
+        if seen is None or now - seen.at >= self._every_s:
+            tenant = self._read(name, seen)
+            share = Share(name, tenant.weight, CLASSES[tenant.priority])
+            seen = self._seen[name] = Seen(tenant, share, now)
+        return seen
 
     def _ask(self) -> Platform | None:
         try:

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from math import inf
+from time import monotonic
 
 import grpc
 import structlog
@@ -114,7 +116,8 @@ class RankingService(rpc.RankingServicer):
         limited = self._quotas.limited(message.tenant)
         served = self._catalogue.get(message.tenant, message.ranker, deadline)
         cost = estimate(message, served.ranker.steps) if limited else 0.0
-        self._quotas.charge(message.tenant, cost)
+        if limited:
+            self._quotas.charge(message.tenant, cost)
         request_id = message.request_id or self._new_id()
         part = self._taking.part(message, request_id, served)
         return Job(message, request_id, part, deadline, context, cost, served.warnings)
@@ -125,10 +128,12 @@ class RankingService(rpc.RankingServicer):
         def gone() -> bool:
             return not context.is_active()
 
-        times = [left for left in (context.time_remaining(), budget_s(message)) if left is not None]
+        left = min(
+            (each for each in (context.time_remaining(), budget_s(message)) if each is not None), default=inf
+        )
+        at = monotonic() + left - self._settings.reserve_ms / 1e3
         share = self._register.share(message.tenant)
-        bare = Deadline(cancelled=gone, aside=self.admission.aside, share=share)
-        return replace(bare, at=bare.now() + min(times) - self._settings.reserve_ms / 1e3) if times else bare
+        return Deadline(at, cancelled=gone, aside=self.admission.aside, share=share)
 
     def _read(self, job: Job) -> Work:
         join = partial(self._tables.join, job.message.tenant)

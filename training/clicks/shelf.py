@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def shelved(source: Source, folder: Path) -> Source:
     """
     count = 0
     for pages in source():
-        np.savez(folder / f"{count}.npz", **_columns(pages))
+        np.savez(folder / f"{count}.npz", allow_pickle=False, **_columns(pages))
         count += 1
 
     def again() -> Iterator[Impressions]:
@@ -31,6 +32,6 @@ def shelved(source: Source, folder: Path) -> Source:
     return again
 
 
-def _columns(pages: Impressions) -> dict[str, np.ndarray]:
+def _columns(pages: Impressions) -> dict[str, Any]:
     values = {each.name: getattr(pages, each.name) for each in fields(pages)}
     return {name: np.asarray(value, SMALLER.get(name)) for name, value in values.items()}
