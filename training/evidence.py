@@ -17,7 +17,7 @@ from cascade.ranker import Ranker
 from cascade.request import RankRequest
 from features.batch import CandidateBatch
 from features.errors import InvalidInput, NotFound, SluiceError
-from training.experiments.evidence import tried_of
+from training.experiments.evidence import Gain, tried_of
 from training.experiments.judge import KIND as EXPERIMENT
 from training.gate import Evidence, Judged, Logged
 from training.learned import digests_of
@@ -134,11 +134,10 @@ def read_evaluation(file: Path) -> dict[str, Any]:
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """An interval as evaluations write it."""
+    """An interval, as evaluations on labels write it."""
 
     low: float
     high: float
-    value: float = 0.0
 
 
 class Against(msgspec.Struct, frozen=True):
@@ -189,7 +188,7 @@ class Deciding(msgspec.Struct, frozen=True):
 
     family: str
     method: str
-    difference: Bounds
+    difference: Gain
 
 
 class OnLog(msgspec.Struct, frozen=True):
@@ -208,7 +207,7 @@ class OnLog(msgspec.Struct, frozen=True):
 def log_of(made: Mapping[str, Any], data: Mapping[str, Any]) -> Logged:
     """The gain by the deciding estimator; `data` is of the candidate's manifest."""
     found = converted(made, OnLog)
-    first = found.estimates[0] if found.estimates else Deciding("none", "", Bounds(0.0, 0.0))
+    first = found.estimates[0] if found.estimates else Deciding("none", "", Gain(0.0, 0.0, 0.0))
     return Logged(
         measure=f"reward a page ({first.family}, {first.method})",
         difference=first.difference.value,

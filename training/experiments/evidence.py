@@ -10,8 +10,8 @@ from training.experiments.judge import MISMATCH
 from training.gate import Tried
 
 
-class Bounds(msgspec.Struct, frozen=True):
-    """An interval as a status has it."""
+class Gain(msgspec.Struct, frozen=True):
+    """A difference with its interval, as a status and an evaluation on a log have it."""
 
     value: float
     low: float
@@ -24,7 +24,7 @@ class OfArm(msgspec.Struct, frozen=True):
     version: str
     group: str
     pages: int
-    difference: Bounds | None
+    difference: Gain | None
 
 
 class Declared(msgspec.Struct, frozen=True):
