@@ -9,6 +9,8 @@ from features.errors import InvalidInput
 from training.clicks.impressions import NOTHING, Impressions, Source
 
 SHIFT = 32
+WORTH_MERGING = 1_000_000
+"""Keys that may wait before they are merged; more, once more are known, so that each is merged a few times."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,9 +30,12 @@ class Pairs:
         Raises:
             InvalidInput: if it shows none.
         """
-        known = np.empty(0, np.int64)
+        known, waiting = np.empty(0, np.int64), list[Rows]()
         for pages in source():
-            known = np.union1d(known, keys_of(pages)[pages.shown])
+            waiting.append(np.unique(keys_of(pages)[pages.shown]))
+            if sum(map(len, waiting)) > max(len(known), WORTH_MERGING):
+                known, waiting = merged([known, *waiting]), []
+        known = merged([known, *waiting])
         if not len(known):
             raise InvalidInput("the log shows no document", path="impressions")
         return cls(known)
@@ -64,3 +69,9 @@ def keys_of(pages: Impressions) -> Rows:
     """int64[p, K]: query · 2^32 + document, of no meaning where nothing is shown."""
     keys: Rows = (pages.query[:, None] << SHIFT) + pages.documents
     return keys
+
+
+def merged(keys: list[Rows]) -> Rows:
+    """int64: all of the keys, each once, rising."""
+    every: Rows = np.unique(np.concatenate(keys))
+    return every

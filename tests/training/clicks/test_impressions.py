@@ -147,3 +147,11 @@ def test_pages_kept_on_the_disk_are_the_same_pages(tmp_path: Path) -> None:
                 value, found = getattr(one, each.name), getattr(again, each.name)
                 assert found.dtype == value.dtype
                 np.testing.assert_array_equal(found, value)
+
+
+def test_pairs_are_merged_while_a_log_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of them may wait, all of them are there once, and in order."""
+    pages = Impressions.of(np.arange(60) % 7, np.arange(120).reshape(60, 2) % 11, np.zeros((60, 2)))
+    whole = Pairs.of(parts(pages))
+    monkeypatch.setattr("training.clicks.pairs.WORTH_MERGING", 3)
+    assert Pairs.of(parts(pages, 4)).keys.tolist() == whole.keys.tolist() == sorted(set(whole.keys.tolist()))
