@@ -1,9 +1,8 @@
 """`sluice import`: other programs' logs into the event log."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +13,8 @@ if TYPE_CHECKING:
     from cascade.eventlog.writer import LogWriter
     from cascade.events import Event
 
-T = TypeVar("T")
-
 BATCH = 2_000
+BATCH_BYTES = 32 << 20
 
 
 def command(
@@ -81,10 +79,19 @@ def written(writer: "LogWriter", tenant: str, events: "Iterable[Event]") -> tupl
     return accepted, repeated
 
 
-def batches(items: Iterable[T]) -> Iterator[list[T]]:
-    """Lists of some thousand."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, BATCH)):
+def batches(events: "Iterable[Event]") -> Iterator[list["Event"]]:
+    """Lists of some thousand, or of as many as are some megabytes: a file of the log takes a whole one."""
+    from cascade.eventlog.codec import encode
+
+    batch: list[Event] = []
+    size = 0
+    for event in events:
+        batch.append(event)
+        size += len(encode(event))
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
 
 

@@ -1,5 +1,8 @@
 """`sluice`: one command a file, in the order in which they are used."""
 
+import errno
+import os
+import shutil
 import sys
 
 import typer
@@ -78,6 +81,9 @@ In the order of use:
   sluice forget     remove a person from the log and the profiles, and list the models that learned from them
 """
 
+REFUSED = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS))
+"""What this machine says where nothing is wrong with the input, nor with Sluice."""
+
 app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 COMMANDS = {
     "demo": demo,
@@ -111,9 +117,23 @@ app.add_typer(tenants.app, name="tenants")
 
 
 def main() -> None:
-    """Run the command line; what is wrong with the input is one sentence and exit status 2."""
+    """Run the command line; what is wrong with the input is one sentence and exit status 2, and what this
+    machine refuses (a full disk, a folder that may not be written) one sentence and exit status 1.
+    """
     try:
         app()
     except SluiceError as error:
-        err.print(f"sluice: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        fail(str(error), 2)
+    except shutil.Error as error:  # of a folder that was being copied: (from, to, why) of each of its files
+        fail(str(error.args[0][0][-1]), 1)
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"{where}{os.strerror(error.errno)}", 1)
+
+
+def fail(message: str, status: int) -> None:
+    """Say what went wrong, and end."""
+    err.print(f"sluice: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(status)

@@ -103,6 +103,8 @@ def parse(text: str, file: Path) -> list[tuple[int, Any]]:
         return made
     except jsonlib.JSONDecodeError as error:
         raise InvalidInput(f"not JSON: {error}", path=f"{file}:{line or error.lineno}") from None
+    except RecursionError:
+        raise InvalidInput("not JSON: nested without end", path=f"{file}:{line or 1}") from None
 
 
 def to_row(value: Any, where: str) -> Row:

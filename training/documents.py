@@ -131,7 +131,15 @@ def native_column(values: list[Any], kind: Kind) -> Column:
 
 def as_number(value: Any) -> float:
     """A number; a boolean is 0 or 1, a missing value NaN."""
-    return math.nan if value is None or value == "" or value == [] else float(value)
+    return math.nan if value is None or value == "" or value == [] else as_float(value)
+
+
+def as_float(value: float) -> float:
+    """The number; a whole one beyond float64 is infinite, which columns refuse by its row."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def as_text(value: Any) -> str | None:
@@ -156,4 +164,6 @@ def vectors(values: list[Any]) -> Column:
     for row, value in enumerate(values):
         if value and len(value) != width:
             raise InvalidInput(f"a vector of {len(value)} where others have {width}", path=f"[{row}]")
-    return columns.vector(np.array([value or [math.nan] * width for value in values], np.float32))
+    rows = [[as_float(part) for part in value or [math.nan] * width] for value in values]
+    with np.errstate(over="ignore"):
+        return columns.vector(np.array(rows, np.float32))

@@ -33,7 +33,7 @@ def parsed(line: str, where: str = "") -> dict[str, Any]:
     """
     try:
         record = DECODE(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidInput(f"not JSON: {error}", path=where) from None
     if not isinstance(record, dict):
         raise InvalidInput("not a JSON object", path=where)
@@ -90,6 +90,18 @@ def read_queries(path: Path) -> dict[str, Query]:
     return queries
 
 
+def finite(value: float, where: str) -> float:
+    """The number.
+
+    Raises:
+        InvalidInput: for a whole number beyond float64.
+    """
+    try:
+        return float(value)
+    except OverflowError:
+        raise InvalidInput("is too large a number", path=where) from None
+
+
 def query_value(value: Any, where: str) -> Value | None:
     """A named value of a query; null is missing.
 
@@ -99,7 +111,7 @@ def query_value(value: Any, where: str) -> Value | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):
-        return float(value)
+        return finite(value, where)
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return tuple(value)
     raise InvalidInput("a value of a query is a string, a number or a list of strings", path=where)

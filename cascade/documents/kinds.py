@@ -102,7 +102,7 @@ def numbers(array: Any, kind: Kind) -> Any:
     if kind is Kind.TIMESTAMP:
         zone = array.type.tz if is_.is_timestamp(array.type) else None
         micros = array.cast(pa.timestamp("us", zone), safe=False)
-        array = pc.divide(micros.cast(pa.int64()).cast(pa.float64()), MICROS)
+        array = pc.divide(micros.cast(pa.int64()).cast(pa.float64(), safe=False), MICROS)
     elif is_.is_boolean(array.type):
         array = array.cast(pa.int8())
     elif is_.is_decimal(array.type):

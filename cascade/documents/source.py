@@ -46,16 +46,23 @@ class Source:
         """The documents.
 
         Raises:
-            InvalidInput: naming the column and the row of the file that cannot be right.
+            InvalidInput: naming the column and the row of the file that cannot be right, or the file where it
+                is damaged.
         """
         done = 0
-        with pq.ParquetFile(self.path) as file:
-            for batch in file.iter_batches(BATCH_ROWS, columns=[self.id_column, *self.columns]):
-                try:
-                    yield self._chunk(batch)
-                except InvalidInput as error:
-                    raise shifted(error, done) from None
-                done += len(batch)
+        for batch in self._batches():
+            try:
+                yield self._chunk(batch)
+            except InvalidInput as error:
+                raise shifted(error, done) from None
+            done += len(batch)
+
+    def _batches(self) -> Iterator[Any]:
+        try:
+            with pq.ParquetFile(self.path) as file:
+                yield from file.iter_batches(BATCH_ROWS, columns=[self.id_column, *self.columns])
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidInput(f"{self.path} cannot be read as Parquet: {error}") from None
 
     def _chunk(self, batch: Any) -> Any:
         ids = checked_ids(batch.column(self.id_column), self.id_column)

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from cascade.eventlog.frames import Passed, payloads
+from cascade.eventlog.frames import LARGEST, Passed, frame, payloads
 from cascade.events import Event
-from features.errors import Corrupt
+from features.errors import Corrupt, InvalidInput
+
+EVENT_BYTES = LARGEST // 4
+"""Of the events of one frame together, and so of one event."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Event])
@@ -22,6 +25,26 @@ def encode(event: Event) -> bytes:
 def fingerprint(encoded: bytes) -> bytes:
     """16 bytes that tell an event from any other: equal only for the same event with the same content."""
     return blake2b(encoded, digest_size=16).digest()
+
+
+def framed(encoded: Sequence[bytes]) -> bytes:
+    """Encoded events as frames, none of them longer than a reader takes for one.
+
+    Raises:
+        InvalidInput: for an event that fits into no frame.
+    """
+    frames: list[bytes] = []
+    group: list[bytes] = []
+    size = 0
+    for each in encoded:
+        if len(each) > EVENT_BYTES:
+            raise InvalidInput(f"has {len(each)} bytes, more than the {EVENT_BYTES} allowed", path="event")
+        if size + len(each) > EVENT_BYTES:
+            frames.append(frame(listed(group)))
+            group, size = [], 0
+        group.append(each)
+        size += len(each)
+    return b"".join([*frames, frame(listed(group))]) if group else b""
 
 
 def listed(encoded: Sequence[bytes]) -> bytes:

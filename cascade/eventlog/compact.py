@@ -139,8 +139,9 @@ def born(home: Path, mark: Mark) -> Compacted:
 def whole_tables(segment: Path, passed: Passed) -> dict[str, pa.Table]:
     """Kind → all records of a segment."""
     parts: dict[str, list[pa.Table]] = {kind: [] for kind in KINDS}
-    for kind, table in tables(read_segment(segment, passed), first_arrival(segment)):
-        parts[kind].append(table)
+    with legible(segment):
+        for kind, table in tables(read_segment(segment, passed), first_arrival(segment)):
+            parts[kind].append(table)
     return {kind: pa.concat_tables(found) for kind, found in parts.items() if found}
 
 

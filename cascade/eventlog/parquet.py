@@ -24,7 +24,7 @@ def legible(file: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (pa.ArrowException, ValueError) as error:
+    except (pa.ArrowException, ValueError, OverflowError) as error:
         raise unreadable(file, error) from None
     except OSError as error:
         if error.errno is not None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from cascade.eventlog.codec import read_segment
 from cascade.eventlog.frames import Passed
 from cascade.eventlog.layout import DAY, KINDS, counting, days, first_arrival, reading, segments
-from cascade.eventlog.parquet import opened
+from cascade.eventlog.parquet import legible, opened
 from cascade.eventlog.tables import SCHEMAS, TIME, tables
 from features.errors import Corrupt
 
@@ -60,9 +60,15 @@ def scan(
 
 
 def of_segment(path: Path, kind: str) -> Iterator[pa.Table]:
-    """The records of one kind in a segment, as far as they are whole."""
-    parts = tables(read_segment(path, Passed()), first_arrival(path))
-    return (table for found, table in parts if found == kind)
+    """The records of one kind in a segment, as far as they are whole.
+
+    Raises:
+        Corrupt: naming the segment, for records that do not fit the log's schema.
+    """
+    with legible(path):
+        for found, table in tables(read_segment(path, Passed()), first_arrival(path)):
+            if found == kind:
+                yield table
 
 
 def of_file(file: Path, kind: str, names: list[str]) -> Iterator[pa.Table]:

@@ -15,8 +15,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from cascade.eventlog.codec import encode, fingerprint, listed
-from cascade.eventlog.frames import frame
+from cascade.eventlog.codec import encode, fingerprint, framed
 from cascade.eventlog.layout import ROTATE, home_of
 from cascade.eventlog.recent import Recent
 from cascade.eventlog.segment import Disk, Segment, open_segment
@@ -100,7 +99,7 @@ class LogWriter:
         """Hand in events of a tenant; those that are `UNTIMED` get the writer's clock.
 
         Raises:
-            InvalidInput: for what cannot be a tenant's name.
+            InvalidInput: for what cannot be a tenant's name, or an event of more than 64 MiB.
             Exhausted: if too much waits for the disk already.
             Unavailable: once the log is closed.
         """
@@ -111,7 +110,7 @@ class LogWriter:
         if len(fresh) < len(events) and not home.is_dir():
             self._recent.forget(tenant)  # the tenant was removed with all that this would be a repetition of
             fresh = self._recent.fresh(tenant, sent)
-        pending = Pending(tenant, frame(listed(list(fresh.values()))) if fresh else b"", list(fresh))
+        pending = Pending(tenant, framed(list(fresh.values())), list(fresh))
         if fresh:
             self._hand_over(pending)
         else:

@@ -88,9 +88,9 @@ class Book:
         """Whether an interaction counted before; from now on it has."""
         key = key_of(DONE, request_id)
         known = self._raw[key] or b""
-        if mark in (known[at : at + MARK_BYTES] for at in range(0, len(known), MARK_BYTES)):
-            return True
         if len(known) >= MARK_BYTES * MOST_DONE:
+            return True
+        if mark in (known[at : at + MARK_BYTES] for at in range(0, len(known), MARK_BYTES)):
             return True
         self._put(key, known + mark, until_us)
         return False

@@ -10,7 +10,7 @@ ERROR_ID = "error-id"
 
 
 class InvalidCandidates(ValueError):
-    """Candidates that cannot become columns; nothing was sent."""
+    """Candidates that cannot become columns, or a request that cannot become a message; nothing was sent."""
 
 
 class InvalidEvent(ValueError):

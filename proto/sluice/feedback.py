@@ -126,7 +126,7 @@ def to_record(events: Iterable[Event], tenant: str, now: float) -> wire.RecordRe
                 message.impressions.append(to_impression(made, now))
             else:
                 message.interactions.append(to_interaction(made, now))
-        except (TypeError, ValueError, AttributeError, KeyError) as error:
+        except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
             raise InvalidEvent(f"events[{position}]: {error}") from None
     return message
 

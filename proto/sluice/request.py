@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from sluice.columns import Candidates, float32, to_candidates
+from sluice.errors import InvalidCandidates
 from sluice.v1 import ranking_pb2 as pb
 
 Value = str | float | Sequence[str]
@@ -52,8 +53,19 @@ def to_message(request: Request, tenant: str, ranker: str = "", request_id: str 
     """The message of a request.
 
     Raises:
-        InvalidCandidates: if the candidates cannot become columns.
+        InvalidCandidates: if the candidates cannot become columns, or a text or number anywhere no message.
     """
+    try:
+        return made(request, tenant, ranker, request_id)
+    except UnicodeEncodeError as error:
+        text = f"{error.object[:40]!r}"
+        raise InvalidCandidates(f"{text} is no Unicode text: it holds a lone surrogate") from None
+    except OverflowError as error:
+        raise InvalidCandidates(f"a number is too large: {error}") from None
+
+
+def made(request: Request, tenant: str, ranker: str, request_id: str) -> pb.RankRequest:
+    """The same, with the errors of whatever makes a part of it."""
     message = pb.RankRequest(
         tenant=tenant,
         ranker=request.ranker or ranker,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from cascade.eventlog.codec import encode, listed
 from cascade.eventlog.compact import compact, expire
 from cascade.eventlog.forget import forget
+from cascade.eventlog.frames import frame
 from cascade.eventlog.layout import IMPRESSIONS, INTERACTIONS, SEGMENTS, segments, tenants
 from cascade.eventlog.read import scan, sizes
 from cascade.eventlog.tables import SCHEMAS
@@ -162,13 +165,25 @@ def test_a_torn_tail_is_reported_and_costs_nothing_accepted(tmp_path: Path) -> N
 
 def test_a_foreign_record_stops_with_its_file(tmp_path: Path) -> None:
     """A whole record of something else is named, and nothing is removed."""
-    from cascade.eventlog.frames import frame
-
     home = fill(tmp_path, some())
     (home / SEGMENTS / "00000000000000001-x.seg").write_bytes(frame(b"not ours"))
     with pytest.raises(Corrupt, match="00000000000000001-x"):
         compact(home)
     (home / SEGMENTS / "00000000000000001-x.seg").unlink()
+    assert all_ids(home) == WANTED
+
+
+@pytest.mark.parametrize("fields", [{"positions": (1, 10**12)}, {"ranked": 1 << 40}, {"teams": (0, 1 << 40)}])
+def test_a_record_beyond_the_schema_stops_with_its_file(tmp_path: Path, fields: dict[str, Any]) -> None:
+    """What Parquet has no room for, and no Sluice writes, is named; readers say the same; nothing goes."""
+    home = fill(tmp_path, some())
+    odd = home / SEGMENTS / "00000000000000001-x.seg"
+    odd.write_bytes(frame(listed([encode(shown("odd", "a", "b", **fields))])))
+    with pytest.raises(Corrupt, match="00000000000000001-x"):
+        compact(home)
+    with pytest.raises(Corrupt, match="00000000000000001-x"):
+        all_ids(home)
+    odd.unlink()
     assert all_ids(home) == WANTED
 
 

@@ -117,6 +117,21 @@ def test_a_sweep_does_not_hinder_a_writer(
     assert not list((tmp_path / TENANT / SEGMENTS).glob(".new-*"))
 
 
+def test_a_call_larger_than_a_reader_takes_is_all_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No frame is longer than what counts as one, however much comes at once; such an event is refused."""
+    monkeypatch.setattr("cascade.eventlog.frames.LARGEST", 2_000)
+    monkeypatch.setattr("cascade.eventlog.codec.EVENT_BYTES", 500)
+    with writing(tmp_path) as writer:
+        receipt = writer.append(TENANT, clicks(200))
+        receipt.durable.result(30)
+        with pytest.raises(InvalidInput, match=r"event: has .* more than the 500 allowed"):
+            writer.append(TENANT, [done("x" * 600, "r", "a")])
+    assert receipt.accepted == 200
+    assert stored(tmp_path) == clicks(200)
+
+
 def test_memory_of_repetitions_is_bounded(tmp_path: Path) -> None:
     """A writer that remembers ten events forgets the eleventh last, and writes it again."""
     with writing(tmp_path, remembered=10) as writer:

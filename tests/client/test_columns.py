@@ -9,6 +9,7 @@ import pytest
 
 from sluice import InvalidCandidates
 from sluice.columns import kind_of, seconds, to_candidates
+from sluice.request import Request, to_message
 from sluice.v1 import ranking_pb2 as pb
 
 
@@ -58,6 +59,25 @@ def test_what_cannot_be_a_column(candidates: Any, message: str) -> None:
     """The error names the candidate and the field, and nothing is sent."""
     with pytest.raises(InvalidCandidates) as caught:
         to_candidates(candidates)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(query="\udcff", candidates=[]), "is no Unicode text"),
+        (Request(query="q", candidates=[{"id": "\ud800"}]), "is no Unicode text"),
+        (Request(query="q", candidates=[{"id": "a", "x": "half \ud800"}]), "'half \\ud800' is no Unicode"),
+        (Request(query="q", candidates=[{"id": "a", "x": ["\ud800"]}]), "is no Unicode text"),
+        (Request(query="q", candidates=[], values={"x": "\ud800"}), "is no Unicode text"),
+        (Request(query="q", candidates=[{"id": "a", "x": 10**400}]), "a number is too large"),
+        (Request(query="q", candidates=[{"id": "a", "x": [10**400]}]), "a number is too large"),
+    ],
+)
+def test_what_no_message_can_hold(request_: Request, message: str) -> None:
+    """Text that has no UTF-8, and numbers beyond float64, are the client's error for bad candidates."""
+    with pytest.raises(InvalidCandidates) as caught:
+        to_message(request_, "demo")
     assert message in str(caught.value)
 
 

@@ -57,6 +57,19 @@ def test_json_for_machines(ask: Ask) -> None:
     assert answer["results"][0]["explanation"]["features"] == []
 
 
+def test_text_that_is_no_unicode(ask: Ask) -> None:
+    """Bytes on the command line or escapes in a file that no UTF-8 stands for are one sentence, status 2."""
+    for rows, flags in ((ROWS, ["--query", "\udcff"]), ([{"id": "a", "title": "\ud800"}], [])):
+        result = ask(rows, *flags)
+        assert isinstance(result.exception, InvalidInput)
+        assert "is no Unicode text" in str(result.exception)
+
+
+def test_an_empty_file_is_an_empty_ranking(ask: Ask) -> None:
+    """No candidates, no results, no error."""
+    assert json.loads(ask([], "--json").stdout)["results"] == []
+
+
 def test_too_many_candidates(ask: Ask) -> None:
     """A file beyond the server's limit: what the limit is, how many there were, and the way out."""
     rows = [{"id": str(row), "price": row} for row in range(10_001)]
@@ -97,6 +110,7 @@ def test_formats(tmp_path: Path, name: str) -> None:
         ('{"id": "a"}\n{"x": 1}', "rows.jsonl:2: has neither `id` nor `_id`"),
         ("[1]", "rows.jsonl:1: is no JSON object"),
         ("[1", "rows.jsonl:1: not JSON"),
+        ("[" * 200_000, "rows.jsonl:1: not JSON"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, text: str, message: str) -> None:

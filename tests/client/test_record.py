@@ -116,6 +116,10 @@ def test_repetitions_and_rejections_are_told(client: Client) -> None:
         {"request_id": "r", "candidate_id": "a", "dwell_s": 1.0, "dwell_by": "somebody"},
         {"request_id": "r", "candidate_id": "a", "time": "yesterday"},
         Impression(request_id="r", candidates=["a"], features=["x"], feature_names=["f"]),
+        {"request_id": "r", "candidate_id": "\ud800"},
+        {"request_id": "r", "candidate_id": "a", "time": 1e300},
+        {"request_id": "r", "candidate_id": "a", "position": 10**12},
+        {"request_id": "r", "candidate_id": "a", "value": 10**400},
         "click",
     ],
 )

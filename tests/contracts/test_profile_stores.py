@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from cascade.eventlog.testing import done, shown
+from cascade.profiles.learn import learn_all
 from cascade.profiles.lmdb_store import LmdbProfiles
 from cascade.profiles.memory import MemoryProfiles
 from cascade.profiles.redis_store import RedisProfiles
+from cascade.profiles.rules import Rules
 from cascade.profiles.store import Entry, ProfileStore, Values
-from cascade.profiles.testing import redis_server
+from cascade.profiles.testing import arrived, redis_server
 from features.errors import InvalidInput
 from tests.support import absent, require
 
@@ -125,6 +128,28 @@ def test_a_tenant_has_a_proper_name(store: ProfileStore, tenant: str) -> None:
     ):
         with pytest.raises(InvalidInput):
             use()
+
+
+def test_all_keys_of_a_tenant_are_in_one_slot(redis_url: str) -> None:
+    """Of a Redis cluster, whatever stands in the names of its items, users and queries."""
+    import redis
+    from redis.crc import key_slot
+
+    opened, store = redis.Redis.from_url(redis_url), RedisProfiles(redis_url, 10.0)
+    slots = {}
+    for tenant in ("shop", "shop2"):
+        before = {*opened.keys()}
+        page = shown(f"r-{tenant}", "a{x}", "{b}", user="{ann}", session="s}", query="{red} shoes")
+        learn_all(store, tenant, list(arrived([page, done("e", f"r-{tenant}", "a{x}")])), Rules())
+        keys = {*opened.keys()} - before
+        assert {key.split(b":")[1] for key in keys} >= {b"item", b"user", b"query", b"totals"}
+        assert all(key.startswith(f"{{{tenant}}}:".encode()) for key in keys)
+        slots[tenant] = {key_slot(key) for key in keys}
+    assert [len(each) for each in slots.values()] == [1, 1]
+    assert slots["shop"] != slots["shop2"]
+    for tenant in slots:
+        store.clear(tenant)
+    store.close()
 
 
 def test_what_has_expired_may_go_and_nothing_else(store: ProfileStore) -> None:

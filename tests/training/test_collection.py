@@ -102,6 +102,7 @@ def test_bad_document_lines(write: Write, line: str, message: str) -> None:
         ({"_id": "q1", "text": " "}, "not empty"),
         ({"_id": "q1"}, "not empty"),
         ({"_id": "q1", "text": "x", "v": {"a": 1}}, "a string, a number or a list"),
+        ({"_id": "q1", "text": "x", "v": 10**400}, r"v: is too large a number"),
     ],
 )
 def test_bad_queries(write: Write, query: dict[str, object], message: str) -> None:

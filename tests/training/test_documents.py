@@ -57,6 +57,8 @@ def test_lists_read_as_text_and_dates_as_seconds() -> None:
         (("x",), Kind.NUMBER, "is a text column where a number column is read"),
         (({"a": 1},), Kind.TEXT, "holds objects"),
         (([1, 2], [1]), Kind.VECTOR, "a vector of 1 where others have 2"),
+        ((1, 10**400), Kind.NUMBER, r"\[1\]: a number must be finite"),
+        (([1, 2], [1, 10**400]), Kind.VECTOR, r"\[1\]: a vector must be finite"),
         (("x",), Kind.TIMESTAMP, "not an ISO 8601 date"),
     ],
 )

@@ -4,17 +4,20 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cascade.eventlog.compact import compact
 from cascade.eventlog.layout import IMPRESSIONS
 from cascade.eventlog.read import scan
-from cascade.eventlog.testing import TENANT, matrix, write_segment
+from cascade.eventlog.testing import TENANT, done, matrix, write_segment
 from cascade.events import Event, Impression, Interaction
 from features.errors import InvalidInput, NotFound
 from training.events.importers import FORMATS
@@ -49,7 +52,7 @@ def clicked(events: list[Event], root: Path) -> dict[tuple[str, str], bool]:
     return {(row["request_id"], row["candidate_id"]): row["clicked"] for row in rows}
 
 
-RANKING = {
+RANKING: dict[str, Any] = {
     "event": "ranking",
     "id": "81f46c34-a4bb-469c-8708-f8127cd67d27",
     "timestamp": "1599391467000",
@@ -62,7 +65,7 @@ RANKING = {
         {"id": "item2"},
     ],
 }
-CLICK = {
+CLICK: dict[str, Any] = {
     "event": "interaction",
     "id": "0f4c0036",
     "ranking": RANKING["id"],
@@ -94,7 +97,7 @@ def test_metarank_events(write: Write, tmp_path: Path) -> None:
     }
 
 
-QUERY = {
+QUERY: dict[str, Any] = {
     "query_id": "q1",
     "client_id": "c",
     "user_query": "tv",
@@ -151,7 +154,7 @@ def test_types_of_others_become_ours(write: Write) -> None:
     assert found == ["CLICK", "CART", "CART", "PURCHASE", "view_detail", "CLICK"]
 
 
-PLAIN = [
+PLAIN: list[dict[str, Any]] = [
     {"request_id": "r", "time": "2026-11-20T10:00:00", "candidates": ["a", "b"], "scores": [1.0, None]},
     {"request_id": "r", "candidate_id": "b", "type": "DWELL", "time": 1_795_168_801.5, "dwell_s": 4},
 ]
@@ -230,6 +233,16 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("jsonl", {**PLAIN[0], "names": ["f"], "features": [[1]]}, "features: has 1 rows for 2 candidates"),
     ("jsonl", {**PLAIN[1], "time": "yesterday"}, "time: 'yesterday' is no ISO 8601 time"),
     ("jsonl", {**PLAIN[1], "time": 1e18}, "time: 1e+18 is after the year 6500"),
+    ("jsonl", {**PLAIN[1], "time": 1e308}, "time: 1e+308 is after the year 6500"),
+    ("jsonl", {**PLAIN[1], "value": 10**400}, "value: 1000000"),
+    ("jsonl", {**PLAIN[0], "positions": [1, 10**12]}, "positions: 1000000000000 is no whole number"),
+    ("jsonl", {**PLAIN[0], "teams": [0, 10**12]}, "teams: 1000000000000 is no whole number"),
+    ("jsonl", {**PLAIN[0], "scores": [1e300, 1]}, "scores: holds a number that is too large for float32"),
+    ("jsonl", {**PLAIN[0], "scores": 7}, "scores: must be a list"),
+    ("jsonl", {**PLAIN[0], "propensities": [0, 1]}, "propensities: must be above 0 and at most 1"),
+    ("jsonl", {**PLAIN[0], "names": ["f", "f"], "features": [1] * 4}, "names: names a feature twice"),
+    ("jsonl", {**PLAIN[0], "values": "{"}, "values: not JSON"),
+    ("jsonl", {**PLAIN[0], "values": [1]}, "values: must be an object"),
     ("jsonl", {**PLAIN[1], "dwell_by": "me"}, "dwell_by: 'me' is neither"),
     ("jsonl", {**PLAIN[1], "dwell_s": "long"}, "dwell_s: 'long' is no number"),
     ("jsonl", {**PLAIN[1], "candidate_id": ""}, "candidate_id: is missing or empty"),
@@ -239,6 +252,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("metarank", {"event": "bogus"}, "event: 'bogus' is none of metarank's events"),
     ("ubi", {**ubi_event("click"), "timestamp": None}, "time: None is no time"),
     ("ubi", {**ubi_event("click"), "event_attributes": {"object": [1]}}, "event_attributes.object: must be"),
+    ("ubi", {**ubi_event("click"), "event_attributes": [1]}, "event_attributes: must be an object"),
+    ("ubi", {**QUERY, "query_response_objects_ids": "ab"}, "query_response_objects_ids: must be a list"),
 ]
 
 
@@ -275,6 +290,93 @@ def test_a_line_that_cannot_be_read_is_named_or_counted(tmp_path: Path, kind: st
         events, problems = read(kind, file, strict=False)
         assert len(events) == 2
         assert problems.left_out == {"wrong": 1}
+
+
+FLOATS = st.one_of(st.sampled_from([0, -1, 1.5, 10**12, 1e300, -1e300, 10**400]), st.floats(allow_nan=False))
+SCALARS = st.one_of(
+    st.none(), st.booleans(), FLOATS, st.text(max_size=3), st.sampled_from(["7", "[1]", "{}"])
+)
+ANYTHING = st.one_of(
+    SCALARS,
+    st.lists(SCALARS, max_size=3),
+    st.lists(st.lists(SCALARS, max_size=2), max_size=2),
+    st.dictionaries(st.sampled_from(["name", "value", "id", "object", "ordinal"]), SCALARS, max_size=3),
+)
+SPOILT = {
+    "jsonl": (
+        {**PLAIN[0], "positions": [1, 2], "names": ["f"], "features": [1, 2], "teams": [0, 1]},
+        {**PLAIN[0], "propensities": [0.5, 1], "values": {"a": 1}, "ranked": 9, "user": "u", "event_id": "e"},
+        {**PLAIN[1], "value": 1, "position": 1, "dwell_by": "client"},
+    ),
+    "metarank": (RANKING, CLICK),
+    "ubi": (QUERY, ubi_event("click", 2), ubi_event("impression", 1)),
+}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+@pytest.mark.parametrize("kind", SPOILT)
+def test_whatever_stands_in_a_field(kind: str, data: st.DataObject) -> None:
+    """Any field of any record may hold anything: it is an event that the log can keep, or it is counted."""
+    records = [dict(record) for record in SPOILT[kind]]
+    for record in records:
+        for name in data.draw(st.lists(st.sampled_from(sorted(record)), max_size=2)):
+            record[name] = data.draw(ANYTHING, label=name)
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "events.jsonl")
+        file.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+        events, problems = read(kind, file, strict=False)
+        home = write_segment(Path(folder, "log"), [*events, done("own", "own", "a")]) / TENANT
+        made = compact(home)
+        assert made.impressions + made.interactions == len(events) + 1
+        join = Join(root=home.parent, tenant=TENANT, features=True)
+        assert sum(len(pages.table) for pages in join) == join.counts.items
+        assert kind == "ubi" or len(events) + sum(problems.left_out.values()) == len(records)
+
+
+LARGE: list[tuple[str, dict[str, Any], str]] = [
+    ("jsonl", {**PLAIN[1], "candidate_id": "x" * 10_000_000}, "candidate_id: has 10000000 characters"),
+    ("jsonl", {**PLAIN[1], "user": "x" * 10_000_000}, "user: has 10000000 characters"),
+    ("jsonl", {**PLAIN[0], "query": "x" * 10_000_000}, "query: has 10000000 characters"),
+    ("jsonl", {**PLAIN[0], "values": {"a": "x" * 10_000_000}}, "values: has more than the 65536"),
+    ("jsonl", {**PLAIN[0], "candidates": [f"{n:050}" for n in range(200_000)]}, "candidates: has more than"),
+    ("jsonl", {**PLAIN[0], "names": ["f"], "features": [1] * 2_500_000}, "features: has 10000000 bytes"),
+    ("metarank", {**CLICK, "item": "x" * 10_000_000}, "candidate_id: has 10000000 characters"),
+    ("ubi", ubi_event("click", object_id="x" * 10_000_000), "event_attributes.object: has 10000000"),
+]
+
+
+@pytest.mark.parametrize(("kind", "record", "message"), LARGE)
+def test_an_event_of_ten_megabytes(write: Write, kind: str, record: dict[str, Any], message: str) -> None:
+    """It is refused by its field in a message of a few words, or left out and counted."""
+    file = write(record)
+    with pytest.raises(InvalidInput, match=message) as caught:
+        read(kind, file)
+    assert len(str(caught.value)) < 500
+    assert read(kind, file, strict=False)[1].left_out == {"wrong": 1}
+
+
+def test_json_that_nests_without_end(tmp_path: Path) -> None:
+    """A line of nothing but brackets is no JSON object, and no stack overflow."""
+    file = tmp_path / "events.jsonl"
+    file.write_text("[" * 200_000 + "\n" + json.dumps(PLAIN[1]))
+    for kind in ("jsonl", "metarank", "ubi"):
+        assert "events.jsonl:1: not JSON: " in read(kind, file, strict=False)[1].examples[0]
+
+
+def test_parquet_of_other_writers(tmp_path: Path) -> None:
+    """Times in nanoseconds, as pandas and Spark write them, need no pandas; a damaged page names its file."""
+    times = pa.array([1_700_000_000_123_456_789] * 1_000, pa.timestamp("ns", "Europe/Berlin"))
+    ids = [f"{row * 7_919}" for row in range(1_000)]
+    table = pa.table({"request_id": ids, "candidate_id": ids, "type": ["click"] * 1_000, "time": times})
+    file = tmp_path / "nanos.parquet"
+    pq.write_table(table, file)
+    assert {event.time_us for event in read("parquet", file)[0]} == {1_700_000_000_123_456}
+    data = bytearray(file.read_bytes())
+    data[100:1_000] = bytes(900)
+    file.write_bytes(data)
+    with pytest.raises(InvalidInput, match=r"nanos\.parquet: cannot be read"):
+        read("parquet", file, strict=False)
 
 
 def test_names_that_are_no_json(write: Write) -> None:

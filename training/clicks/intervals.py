@@ -16,12 +16,16 @@ from scipy.stats import norm
 from features.columns import Doubles, Rows
 from training.clicks.cells import fit_products, gather
 from training.clicks.em import ROUGH, Patience
-from training.clicks.impressions import Impressions, clicks_by_rank, parts
+from training.clicks.impressions import Flags, Impressions, clicks_by_rank, parts
 from training.clicks.model import MEAN, Prior
 from training.clicks.pairs import Pairs
+from training.clicks.sums import summed
 from training.progress import Track, quiet
 
 Unit = Literal["page", "query"]
+FEWEST = 20
+"""Clicks of a group at a place, below which its own figure there is not looked at: of none, all resampled
+pages agree, and would seem sure."""
 Estimate = Callable[[Impressions], Doubles]
 """Some figures of a log, always as many."""
 
@@ -105,19 +109,33 @@ class ByGroup:
         contexts: Rows = pages.group[:, None] * self.positions + ranks
         return contexts
 
+    def told(self, pages: Impressions) -> Flags:
+        """bool[groups, K]: places that have `FEWEST` clicks of a group, as its first one has."""
+        clicks = summed(
+            self._contexts(pages)[pages.clicked],
+            np.broadcast_to(pages.weight[:, None], pages.clicked.shape)[pages.clicked],
+            self.groups * self.positions,
+        )
+        enough: Flags = clicks.reshape(self.groups, self.positions) >= FEWEST
+        return enough & enough[:, :1]
+
     def shrunk(self, pages: Impressions, *, resamples: int = 50, seed: int = 7) -> Doubles:
         """float64[groups, K]: θ_k / θ_1 of each group, drawn to the whole as far as its own figures are
         unsure.
 
         Empirical Bayes on the logarithm: w = τ²/(τ² + s²), s from resampled pages, τ² the variance between
-        groups beyond s (DerSimonian and Laird, 1986). A group without pages has the whole's.
+        groups beyond s (DerSimonian and Laird, 1986, with the whole's figure as the mean: τ² = (Q - n)/Σ
+        s⁻²). A place with too few clicks to tell stands to the whole's as the one above it does.
         """
         shape = self.groups, self.positions
         own = bootstrap(self, pages, unit="page", resamples=resamples, seed=seed)
         whole = ByGroup(1, self.positions, self.prior, self.patience)(ungrouped(pages))
-        value, deviation = own.value.reshape(shape), own.deviation.reshape(shape)
+        told = self.told(pages)
+        value = np.where(told, own.value.reshape(shape), np.nan)
+        deviation = own.deviation.reshape(shape)
         drawn = np.array([toward(value[:, k], deviation[:, k], whole[k]) for k in range(self.positions)]).T
-        shares: Doubles = np.exp(drawn)
+        last = np.maximum.accumulate(np.where(told, np.arange(self.positions), 0), axis=1)
+        shares: Doubles = np.exp(whole + np.take_along_axis(drawn - whole, last, axis=1))
         return shares
 
 
@@ -127,8 +145,7 @@ def toward(values: Doubles, deviations: Doubles, whole: float) -> Doubles:
     spread = np.maximum(np.where(known, deviations, 1.0), 1e-6) ** 2
     weight = np.where(known, 1 / spread, 0.0)
     apart = float((weight * np.where(known, values - whole, 0.0) ** 2).sum()) - known.sum()
-    scale = float(weight.sum() - (weight**2).sum() / max(weight.sum(), 1e-12))
-    between = max(apart / scale, 0.0) if scale > 0 else 0.0
+    between = max(apart / weight.sum(), 0.0) if known.any() else 0.0
     trust = between / (between + spread)
     return np.where(known, whole + trust * (np.where(known, values, 0.0) - whole), whole)
 

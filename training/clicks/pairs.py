@@ -10,7 +10,7 @@ from training.clicks.impressions import NOTHING, Impressions, Source
 
 SHIFT = 32
 WORTH_MERGING = 1_000_000
-"""Keys that may wait before they are merged; more, once more are known, so that each is merged a few times."""
+"""Keys that may wait to be merged; more, once more are known, so that each is merged a few times only."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,6 +42,7 @@ class Examination:
         method: what told it, by its name in `training/clicks`; "declared".
         propensity: float64[K]. `low`, `high`: its 95 % interval, by resampled pages; empty where none was
             asked for.
+        segments, apart: names, and float64[g, K]: a curve for the pages of each; empty = one for all.
         moved: share of impressions whose document was seen at other places too.
         repeated: impressions of a query's document, on average.
     """
@@ -52,16 +53,21 @@ class Examination:
     high: Doubles
     moved: float
     repeated: float
+    segments: tuple[str, ...] = ()
+    apart: Doubles | None = None
 
     @property
     def identified(self) -> bool:
         """Whether more than features tells it apart from relevance."""
         return self.method != REGRESSION
 
-    def at(self, place: Rows, clip: float) -> Doubles:
-        """float64[n]: clipped, at places from 0; beyond the last one as at the last."""
-        theta: Doubles = np.maximum(self.propensity, clip)[np.minimum(place, len(self.propensity) - 1)]
-        return theta
+    def at(self, pages: LogPages, clip: float) -> Doubles:
+        """float64[n]: clipped, along the rows of pages; beyond the last place as at the last."""
+        place = np.minimum(pages.place, len(self.propensity) - 1)
+        theta: Doubles = self.propensity[place]
+        if self.apart is not None and pages.segment is not None:
+            theta = self.apart[pages.segment[pages.page_of_row], place]
+        return np.maximum(theta, clip)
 
     def told(self) -> dict[str, Any]:
         """For the manifest."""
@@ -73,7 +79,14 @@ class Examination:
             "level": 0.95,
             "moved": round(self.moved, 4),
             "impressions_a_pair": round(self.repeated, 2),
+            **self._told_apart(),
         }
+
+    def _told_apart(self) -> dict[str, Any]:
+        """The curve of each segment, where there are any."""
+        if self.apart is None:
+            return {}
+        return {"segments": dict(zip(self.segments, map(rounded, self.apart), strict=True))}
 
 
 def rounded(values: Doubles) -> list[float]:

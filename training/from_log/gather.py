@@ -14,6 +14,7 @@ from training.clicks.readers import Names
 from training.events.compose import spread
 from training.events.schema import Logged, Pages
 from training.from_log.pages import LogPages
+from training.from_log.segments import frequent, value_of
 from training.from_log.settings import Learning
 from training.from_log.values import done_with, values_of
 from training.offpolicy.replay import first, who
@@ -51,6 +52,7 @@ class Piece:
     query: Rows
     time_us: Rows
     actor: Hashes
+    segment: Rows
     done: Mapping[str, Rows]
     client_s: Doubles
     server_s: Doubles
@@ -69,6 +71,7 @@ class Gatherer:
     learning: Learning
     queries: Names = field(default_factory=Names)
     documents: Names = field(default_factory=Names)
+    segments: Names = field(default_factory=Names)
     pieces: list[Piece] = field(default_factory=list)
     others: int = 0
     unlike: int = 0
@@ -121,6 +124,7 @@ class Gatherer:
                 query=self.queries.numbered(first(pages, "query").take(pa.array(chosen))),
                 time_us=times[chosen],
                 actor=who(pages)[chosen],
+                segment=self._segment(pages, chosen),
                 done=done_with(table, self.learning.rules),
                 client_s=table["dwell_client"].to_numpy().astype(np.float64),
                 server_s=table["dwell_server"].to_numpy().astype(np.float64),
@@ -129,6 +133,13 @@ class Gatherer:
         self.rows += int(sizes.sum())
         for version in first(pages, "version").take(pa.array(chosen)).to_pylist():
             self.versions[version] = self.versions.get(version, 0) + 1
+
+    def _segment(self, pages: Pages, chosen: Rows) -> Rows:
+        """The number of the value by which the chosen pages are told apart."""
+        told = first(pages, "values").take(pa.array(chosen)).to_pylist()
+        return self.segments.numbered(
+            pa.array([value_of(one or "", self.learning.by) for one in told], pa.string())
+        )
 
     def whole(self) -> LogPages:
         """All of it.
@@ -143,6 +154,8 @@ class Gatherer:
         query = joined([one.query for one in self.pieces])
         actor = joined([one.actor for one in self.pieces])
         _, user = np.unique(actor, return_inverse=True)
+        names = tuple(self.segments.numbers)
+        segment, segments = frequent(joined([one.segment for one in self.pieces]), names, self.learning.by)
         done = {name: joined([one.done[name] for one in self.pieces]) for name in self.learning.rules.weights}
         client, server = (joined([getattr(one, f"{side}_s") for one in self.pieces]) for side in SIDES)
         return LogPages(
@@ -158,6 +171,8 @@ class Gatherer:
             actor=actor,
             texts=tuple(self.queries.numbers),
             ids=tuple(self.documents.numbers),
+            segment=segment if self.learning.by else None,
+            segments=segments,
         )
 
     def _nothing(self) -> str:

@@ -68,7 +68,7 @@ class Yardstick:
     def of(cls, pages: LogPages, held: Flags, seen: Examination, clip: float, depth: int) -> "Yardstick":
         """Of the held-out pages."""
         part = pages.pages(np.flatnonzero(held & pages.tells))
-        return cls(part, part.worth / seen.at(part.place, clip), depth)
+        return cls(part, part.worth / seen.at(part, clip), depth)
 
     @property
     def name(self) -> str:

@@ -25,6 +25,7 @@ class LogPages:
         place: int64[n], from 0. `document`: int64[n], a number an id.
         query, time_us: int64[q]. `actor`: uint64[q], hash of who saw the page.
         texts, ids: the queries' texts and the documents' ids by their numbers.
+        segment: int64[q] into `segments`, such as devices; None = pages are not told apart.
     """
 
     offsets: Rows
@@ -39,6 +40,8 @@ class LogPages:
     actor: Hashes
     texts: tuple[str, ...]
     ids: tuple[str, ...]
+    segment: Rows | None = None
+    segments: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -75,7 +78,14 @@ class LogPages:
         """The given pages, in the given order."""
         sizes = self.sizes[chosen]
         part = self._rows(spread(self.offsets, chosen, sizes), sizes)
-        return replace(part, query=self.query[chosen], time_us=self.time_us[chosen], actor=self.actor[chosen])
+        segment = None if self.segment is None else self.segment[chosen]
+        return replace(
+            part,
+            query=self.query[chosen],
+            time_us=self.time_us[chosen],
+            actor=self.actor[chosen],
+            segment=segment,
+        )
 
     def rows(self, kept: Flags) -> "LogPages":
         """The rows that are marked; all pages are kept, some perhaps empty."""
@@ -116,7 +126,9 @@ class LogPages:
         documents, clicked = np.full(shape, NOTHING, np.int64), np.zeros(shape, bool)
         spot = self.page_of_row, self.place
         documents[spot], clicked[spot] = self.document, self.clicked
-        return Impressions.of(self.query, documents, clicked)
+        return Impressions.of(
+            self.query, documents, clicked, group=0 if self.segment is None else self.segment
+        )
 
     def groups(self) -> Rows:
         """int64[q]: pages of queries that say the same hang together."""

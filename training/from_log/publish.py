@@ -13,6 +13,7 @@ from training.drift import profile_entry
 from training.from_log.base import unknown_candidates
 from training.from_log.examination import Examination, fit_examination
 from training.from_log.held import Yardstick, held_out
+from training.from_log.segments import apart
 from training.from_log.settings import Learning, Unbiased
 from training.from_log.source import Source, read_source
 from training.from_log.stages import Course, LearnedStage, Lesson
@@ -57,6 +58,7 @@ def lesson_of(task: LogTask, source: Source, context: Context) -> Lesson:
     """How often places are looked at, and which pages are held out."""
     pages, learning = source.pages, task.learning
     seen = fit_examination(pages, learning, context.seed, context.track)
+    seen = apart(seen, pages, learning, context.seed)
     held = held_out(pages, learning, context.seed)
     yardstick = Yardstick.of(pages, held, seen, learning.clip, DEPTH)
     settled = msgspec.structs.replace(learning, unbiased=kind_of(learning, seen))

@@ -113,7 +113,7 @@ def telling(pages: LogPages, learning: Learning) -> LogPages:
 def objective_of(pages: LogPages, learning: Learning, seen: Examination, truncation: int) -> PairObjective:
     """Our own gradients, for "ips" and "joint"."""
     joint = learning.unbiased == "joint"
-    theta: Doubles = seen.at(pages.place, learning.clip)
+    theta: Doubles = seen.at(pages, learning.clip)
     pairs = unweighted_pairs(pages.worth, pages.offsets) if joint else weighted_pairs(pages, theta)
     return PairObjective(pairs, pages.offsets, pages.place, truncation, joint)
 

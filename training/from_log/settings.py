@@ -35,6 +35,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         unseen: "examination": what was hardly seen counts little, as `unbiased` says. "below_last_click":
             beside that, items below the last click of a page are left out.
         propensities: P(seen) by place, where it is known; () = fitted to the log.
+        by: a named value of the query (`device`, or the person's as `user.device`). Pages of each of its
+            values have a curve of their own, drawn to the whole log's as far as they are few; "" = one curve.
         clip: no place is taken to be seen less often than this share of the first.
         deepest: places below are left out.
         held_out: share of the pages that is judged on. split: the latest pages, or all pages of some users.
@@ -52,6 +54,7 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     dwell: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     unseen: Literal["examination", "below_last_click"] = "examination"
     propensities: tuple[Annotated[float, msgspec.Meta(gt=0)], ...] = ()
+    by: str = ""
     clip: Share = CLIP
     deepest: Count = 50
     held_out: Share = 0.2

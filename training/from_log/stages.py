@@ -201,7 +201,7 @@ class Course:
         return sample_of(given, reads, self.lesson.learning, self.lesson.seen, spec.train)
 
     def _weighted(self, pages: LogPages, reads: tuple[str, ...]) -> StageData:
-        theta = self.lesson.seen.at(pages.place, self.lesson.learning.clip)
+        theta = self.lesson.seen.at(pages, self.lesson.learning.clip)
         fair = np.ones(len(theta)) if self.lesson.learning.unbiased == "none" else 1 / theta
         gains = np.log2(1 + pages.worth).astype(np.float32), fair.astype(np.float32)
         return StageData(pages.batch(), pages.matrix(reads), gains[0], pages.groups(), gains[1])

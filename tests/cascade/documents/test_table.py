@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cascade.documents import Documents, open_table
 from cascade.documents.merging import MOST_PARTS
+from cascade.documents.source import open_source
 from features.columns import Kind
 from features.errors import InvalidInput, NotFound
 
@@ -178,6 +180,29 @@ def test_a_file_that_cannot_be_right(load: Load, documents: Documents, columns: 
     assert len([path for path in documents.home.iterdir() if path.is_dir()]) == 1
 
 
+def test_a_damaged_file(load: Load, documents: Documents, tmp_path: Path) -> None:
+    """Pages that came to harm behind a whole footer are the file's fault, and the table stays as it was."""
+    load({"id": ["a"], "title": ["A"]})
+    file = tmp_path / "damaged.parquet"
+    pq.write_table(pa.table({"id": [f"{row * 7_919}" for row in range(1_000)]}), file)
+    data = bytearray(file.read_bytes())
+    data[20:600] = bytes(580)
+    file.write_bytes(data)
+    with pytest.raises(InvalidInput, match=r"damaged\.parquet cannot be read as Parquet"):
+        documents.replace(open_source(file))
+    assert documents.table().document("a") == {"title": "A"}
+
+
+def test_moments_of_any_size(load: Load) -> None:
+    """Nanoseconds, and moments far beyond what a double counts in microseconds, are seconds all the same."""
+    times = pa.array([1_700_000_000_500_000_000, None], pa.timestamp("ns"))
+    far = pa.array([1 << 62, 0], pa.timestamp("us"))
+    table = load({"id": ["a", "b"], "when": times, "far": far}).table()
+    found = table.find(["a", "b"])
+    np.testing.assert_array_equal(table.column("when", found).values, [1_700_000_000.5, np.nan])
+    np.testing.assert_allclose(table.column("far", found).values, [(1 << 62) / 1e6, 0])
+
+
 def test_a_column_of_another_kind(load: Load, documents: Documents) -> None:
     """An upsert whose column is of another kind than the table's is refused."""
     load({"id": ["a"], "title": ["A"], "v": [[1.0, 2.0]]})
@@ -190,8 +215,6 @@ def test_a_column_of_another_kind(load: Load, documents: Documents) -> None:
 
 def test_no_such_tenant_or_file(tmp_path: Path) -> None:
     """Both are named."""
-    from cascade.documents.source import open_source
-
     with pytest.raises(NotFound, match="no tenant 'shop'"):
         Documents(tmp_path, "shop")
     with pytest.raises(InvalidInput, match="is no name"):

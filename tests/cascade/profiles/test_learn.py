@@ -13,7 +13,7 @@ from cascade.eventlog.testing import START_S, done, shown
 from cascade.events import MICROS, Event
 from cascade.profiles.context import Context, context_of, read_context
 from cascade.profiles.join import NOW, Wanted, look_up
-from cascade.profiles.keys import LONGEST, USER, key_of
+from cascade.profiles.keys import DONE, EARLY, LONGEST, PAGE, USER, key_of
 from cascade.profiles.learn import amounts_of, learn_all
 from cascade.profiles.memory import MemoryProfiles
 from cascade.profiles.owner import Profile, cost, decode, encode
@@ -108,6 +108,19 @@ def test_an_interaction_may_come_before_its_page() -> None:
     assert count(asked(learned([click]), "a"), "item.click.long") == [0.0]
     early = asked(learned([click, click, page]), "a", **{"user.id": "ann"})
     assert count(early, "item.click.long") == [pytest.approx(1.0, abs=1e-4)]
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_more_than_a_person_can_do_on_a_page_is_bounded(monkeypatch: pytest.MonkeyPatch, early: bool) -> None:
+    """However many interactions a page gets, so many count and no more are kept, early ones too."""
+    monkeypatch.setattr("cascade.profiles.book.MOST_DONE", 20)
+    page, clicks = shown("r", "a", user="ann"), [done(f"e{n}", "r", "a") for n in range(500)]
+    store = learned([*clicks, page] if early else [page, *clicks])
+    batch = asked(store, "a", **{"user.id": "ann"})
+    for name in ("item.click.long", "tenant.click.long"):
+        assert count(batch, name) == [pytest.approx(20.0, rel=1e-3)]
+    kept = store.read(TENANT, [key_of(DONE, "r"), key_of(EARLY, "r"), key_of(PAGE, "r")])
+    assert sum(map(len, filter(None, kept))) < 1_000
 
 
 WRONG: dict[str, dict[str, Any]] = {

@@ -1,6 +1,8 @@
 """Cold tenants and failed promotions as callers and operators see them."""
 
+import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -8,9 +10,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from cascade.load import load_ranker
+from cascade.manifest import GOLDEN, MANIFEST
 from cascade.ranker import Ranker
 from cascade.store import DirectoryStore
 from cascade.testing import write_tiny_bundle
+from features.digests import digest
 from serving.server import PROMOTIONS
 from serving.settings import Rankers, Settings
 from serving.testing import channel, running
@@ -78,7 +82,32 @@ def test_a_cold_tenants_request_waits_until_its_deadline(store: DirectoryStore) 
         assert stub.Rank(ask("shop"), timeout=20).version == store.promotion("shop", "default").version
 
 
-def test_operators_are_told_of_a_promotion_that_does_not_serve(store: DirectoryStore, tmp_path: Path) -> None:
+def missing(new: Path, publish: Callable[[Path], Path]) -> None:
+    """A file of the published bundle goes."""
+    (publish(new) / GOLDEN).unlink()
+
+
+def truncated(new: Path, publish: Callable[[Path], Path]) -> None:
+    """A file of the published bundle ends half-way."""
+    file = publish(new) / GOLDEN
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def unlike(new: Path, publish: Callable[[Path], Path]) -> None:
+    """Every digest is right, and the golden scores are another machine's."""
+    told = json.loads((new / GOLDEN).read_bytes())
+    told[0]["scores"]["linear"][0] += 1.0
+    (new / GOLDEN).write_text(json.dumps(told))
+    manifest = json.loads((new / MANIFEST).read_bytes())
+    manifest["files"][GOLDEN] = {"sha256": digest(new / GOLDEN), "size": (new / GOLDEN).stat().st_size}
+    (new / MANIFEST).write_text(json.dumps(manifest))
+    publish(new)
+
+
+@pytest.mark.parametrize("harm", [missing, truncated, unlike])
+def test_operators_are_told_of_a_promotion_that_does_not_serve(
+    store: DirectoryStore, tmp_path: Path, harm: Callable[..., None]
+) -> None:
     """Health of the name `rankers` and a gauge; requests are answered all the while, and it is over when
     mended."""
     settings = Settings(port=0, grace_s=5.0, poll_s=0.02)
@@ -93,9 +122,13 @@ def test_operators_are_told_of_a_promotion_that_does_not_serve(store: DirectoryS
         serving = health_pb2.HealthCheckResponse.SERVING
         while status(PROMOTIONS) != serving:
             pass
-        broken = store.publish("shop", "default", write_tiny_bundle(tmp_path / "new", 9.0))
-        (store.path("shop", "default", broken) / "golden.json").unlink()
-        store.promote("shop", "default", broken)
+
+        def publish(new: Path) -> Path:
+            return store.path("shop", "default", store.publish("shop", "default", new))
+
+        harm(write_tiny_bundle(tmp_path / "new", 9.0), publish)
+        (new,) = {*store.versions("shop", "default")} - {old}
+        store.promote("shop", "default", new)
         while status(PROMOTIONS) == serving:
             pass
         assert status("") == serving

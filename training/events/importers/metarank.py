@@ -13,13 +13,8 @@ import msgspec
 
 from cascade.events import Event, Impression, Interaction
 from features.errors import InvalidInput
-from training.events.importers.shared import (
-    Problems,
-    impression,
-    interaction,
-    text,
-    to_us,
-)
+from training.events.importers.fields import number, text, to_us
+from training.events.importers.shared import Problems, impression, interaction
 from training.files import at, raw_lines, text_of
 
 SOURCE = "metarank"
@@ -34,11 +29,11 @@ def read(files: list[Path], renamed: Mapping[str, str], problems: Problems) -> I
         InvalidInput: naming the line, for an event that cannot be right.
     """
     for file in files:
-        for number, line in raw_lines(file):
-            where = at(file, number)
+        for place, line in raw_lines(file):
+            where = at(file, place)
             found: list[Any] = []
             with problems.at(where):
-                found = objects(text_of(line, number))
+                found = objects(text_of(line, place))
             for record in found:
                 with problems.at(where):
                     made = to_event(record, problems)
@@ -54,7 +49,7 @@ def objects(line: str) -> list[Any]:
     """
     try:
         found = msgspec.json.decode(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidInput(f"not JSON: {error}") from None
     return found if isinstance(found, list) else [found]
 
@@ -124,7 +119,11 @@ def fields(record: dict[str, Any]) -> dict[str, Any]:
     return {str(one["name"]): one.get("value") for one in found}
 
 
-def numeric(item: dict[str, Any]) -> dict[str, float]:
+def numeric(item: dict[str, Any]) -> dict[str, float | None]:
     """An item's numbers by name, its legacy `relevancy` among them; flags are 0 and 1."""
     values = {**fields(item), "relevancy": item.get("relevancy")}
-    return {name: float(value) for name, value in values.items() if isinstance(value, bool | int | float)}
+    return {
+        name: float(value) if isinstance(value, bool) else number(value, f"items.{name}")
+        for name, value in values.items()
+        if isinstance(value, bool | int | float)
+    }

@@ -5,6 +5,7 @@ A file with `candidates` holds impressions, any other interactions; columns that
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,12 +34,30 @@ def read(files: list[Path], renamed: Mapping[str, str], problems: Problems) -> I
         with opened(file) as parquet:
             kind, theirs = columns_of(file, parquet.schema_arrow.names, renamed)
             make = impression if kind == IMPRESSIONS else interaction
-            number = 0
-            for batch in parquet.iter_batches(BATCH_ROWS, columns=list(theirs.values())):
-                for row in batch.rename_columns(list(theirs)).to_pylist():
-                    number += 1
-                    with problems.at(f"{file}:{number}"):
-                        yield make(row, SOURCE)
+            for number, row in enumerate(rows_of(parquet, file, theirs), start=1):
+                with problems.at(f"{file}:{number}"):
+                    yield make(row, SOURCE)
+
+
+def rows_of(parquet: pq.ParquetFile, file: Path, theirs: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Rows under our names; times in microseconds, as Python knows no finer ones.
+
+    Raises:
+        InvalidInput: for a file that is damaged behind its footer, or holds what cannot be read.
+    """
+    try:
+        for batch in parquet.iter_batches(BATCH_ROWS, columns=sorted({*theirs.values()})):
+            columns = [in_micros(batch.column(name)) for name in theirs.values()]
+            yield from pa.RecordBatch.from_arrays(columns, list(theirs)).to_pylist()
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"cannot be read: {str(error).splitlines()[0]}", path=str(file)) from None
+
+
+def in_micros(column: pa.Array) -> pa.Array:
+    """The column; timestamps of nanoseconds cut to microseconds."""
+    if not pa.types.is_timestamp(column.type) or column.type.unit != "ns":
+        return column
+    return column.cast(pa.timestamp("us", column.type.tz), safe=False)
 
 
 def opened(file: Path) -> pq.ParquetFile:

@@ -11,15 +11,8 @@ from typing import Any
 
 from cascade.events import Event, Interaction
 from features.errors import InvalidInput
-from training.events.importers.shared import (
-    Problems,
-    identity,
-    impression,
-    interaction,
-    number,
-    optional,
-    text,
-)
+from training.events.importers.fields import listed, number, optional, text
+from training.events.importers.shared import Problems, identity, impression, interaction
 from training.files import at, raw_lines, text_of
 from training.records import parsed
 
@@ -68,7 +61,7 @@ def to_event(record: Any, partial: dict[str, Partial], problems: Problems) -> Ev
     if "action_name" not in record:
         answered = next((record[name] for name in ANSWERED if record.get(name)), None)
         if answered:
-            return page(record, list(map(str, answered)), ())
+            return page(record, [text(one, ANSWERED[0]) for one in listed(answered, ANSWERED[0])], ())
         partial.setdefault(query_id, Partial()).query = record
         return None
     if record["action_name"] == SEEN:
@@ -107,7 +100,7 @@ def click(record: dict[str, Any], problems: Problems) -> Interaction | None:
     place = ordinal(record)
     return interaction(
         {
-            "event_id": optional(record.get("event_id")) or identity(record),
+            "event_id": optional(record.get("event_id"), "event_id") or identity(record),
             "request_id": record["query_id"],
             "candidate_id": name,
             "type": record["action_name"],
@@ -122,16 +115,19 @@ def click(record: dict[str, Any], problems: Problems) -> Interaction | None:
 
 def attributes(record: dict[str, Any], name: str) -> dict[str, Any]:
     """A part of `event_attributes`."""
-    found = (record.get("event_attributes") or {}).get(name) or {}
-    if not isinstance(found, dict):
-        raise InvalidInput("must be an object", path=f"event_attributes.{name}")
-    return found
+    found: Any = record
+    for part in ("event_attributes", name):
+        found = found.get(part) or {}
+        if not isinstance(found, dict):
+            where = part if part != name else f"event_attributes.{name}"
+            raise InvalidInput("must be an object", path=where)
+    return dict(found)
 
 
 def object_id(record: dict[str, Any]) -> str:
     """The object of an event: as the application calls it, or else as the engine does."""
     found = attributes(record, "object")
-    return optional(found.get("object_id") or found.get("internal_id"))
+    return optional(found.get("object_id") or found.get("internal_id"), "event_attributes.object")
 
 
 def ordinal(record: dict[str, Any]) -> int | None:
