@@ -13,10 +13,12 @@ from features.columns import Doubles, Rows
 from training.clicks.em import Climb, Patience, climb
 from training.clicks.impressions import Impressions, Source
 from training.clicks.model import LEAST
-from training.clicks.pairs import Pairs
+from training.clicks.pairs import WORTH_MERGING, Pairs
 from training.clicks.sums import summed
 
 MOST_DENSE = 1 << 25
+Sums = tuple[Rows, Doubles, Doubles]
+"""Keys, each once and rising, with what was shown and what was clicked."""
 
 ContextOf = Callable[[Impressions], Rows]
 """int64[p, K] of the pages: the context of every position."""
@@ -71,27 +73,36 @@ class Dense:
         self.shown += summed(keys, shown, len(self.shown))
         self.clicks += summed(keys, clicks, len(self.clicks))
 
-    def cells(self) -> tuple[Rows, Doubles, Doubles]:
+    def cells(self) -> Sums:
         """The cells that occur."""
         keys = np.flatnonzero(self.shown)
         return keys, self.shown[keys], self.clicks[keys]
 
 
 class Sparse:
-    """Sums of the cells that occur alone."""
+    """Sums of the cells that occur alone: those of parts wait until they are worth merging."""
 
     def __init__(self) -> None:
-        self.keys, self.shown, self.clicks = np.empty(0, np.int64), np.empty(0), np.empty(0)
+        self.known: Sums = (np.empty(0, np.int64), np.empty(0), np.empty(0))
+        self.waiting: list[Sums] = []
 
     def add(self, keys: Rows, shown: Doubles, clicks: Doubles) -> None:
         """Add to the cells of `keys`."""
-        self.keys, owner = np.unique(np.concatenate([self.keys, keys]), return_inverse=True)
-        self.shown = summed(owner, np.concatenate([self.shown, shown]), len(self.keys))
-        self.clicks = summed(owner, np.concatenate([self.clicks, clicks]), len(self.keys))
+        self.waiting.append(merged([(keys, shown, clicks)]))
+        if sum(len(part[0]) for part in self.waiting) > max(len(self.known[0]), WORTH_MERGING):
+            self.cells()
 
-    def cells(self) -> tuple[Rows, Doubles, Doubles]:
+    def cells(self) -> Sums:
         """The cells that occur."""
-        return self.keys, self.shown, self.clicks
+        self.known, self.waiting = merged([self.known, *self.waiting]), []
+        return self.known
+
+
+def merged(parts: list[Sums]) -> Sums:
+    """Every key once, with its sums."""
+    keys, owner = np.unique(np.concatenate([part[0] for part in parts]), return_inverse=True)
+    shown, clicks = (summed(owner, np.concatenate([part[i] for part in parts]), len(keys)) for i in (1, 2))
+    return keys, shown, clicks
 
 
 def fit_products(

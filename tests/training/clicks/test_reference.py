@@ -172,8 +172,12 @@ def enumerated(
     return total, seen, pleased
 
 
-def test_cells_are_counts_whichever_way_they_are_summed(tiny: Impressions) -> None:
-    """Dense and sparse sums, of a log in parts, equal a dictionary of counts."""
+@pytest.mark.parametrize("waiting", [0, 10, 1_000_000])
+def test_cells_are_counts_whichever_way_they_are_summed(
+    tiny: Impressions, waiting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dense and sparse sums, of a log in parts that wait to be merged, equal a dictionary of counts."""
+    monkeypatch.setattr("training.clicks.cells.WORTH_MERGING", waiting)
     pairs = Pairs.of(parts(tiny))
     expected: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
     names = alpha_of(pairs, np.arange(len(pairs), dtype=float))
