@@ -36,6 +36,7 @@ def borrow(
     import msgspec
 
     from cascade.consent import check_consent
+    from cascade.unasked import promote_unasked
     from training.borrowing.base import open_base
     from training.borrowing.borrow import borrow_and_publish, entry
     from training.borrowing.choose import Settings
@@ -44,10 +45,13 @@ def borrow(
     sources = [source.tenant for source in lender.sources]
     private = check_consent(tenants, lender.name, sources, [target.tenant], then.allow_private)
     lender = replace(lender, private=private)
-    made = borrow_and_publish(task, target, lender, Settings(), context, datetime.now(UTC))
+    now = datetime.now(UTC)
+    made = borrow_and_publish(task, target, lender, Settings(), context, now)
+    notes = made.notes
     if then.promote:
-        target.store.promote(target.tenant, target.ranker, made.version)
-    for note in made.notes:
+        key = target.tenant, target.ranker, made.version
+        notes += promote_unasked(target.store, *key, "sluice train --base", now)
+    for note in notes:
         err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     show(made.choice, lender.name)
     told = " and promoted" if then.promote else ""

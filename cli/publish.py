@@ -1,5 +1,6 @@
 """`sluice publish`: a bundle into a store."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +20,12 @@ def command(
 ) -> None:
     """Copy a bundle into the store, every digest verified, and print its version."""
     from cascade.store import DirectoryStore
+    from cascade.unasked import promote_unasked
 
     shelf = DirectoryStore(store)
     version = shelf.publish(tenant, ranker, bundle)
     if promote:
-        shelf.promote(tenant, ranker, version)
+        for note in promote_unasked(shelf, tenant, ranker, version, "sluice publish", datetime.now(UTC)):
+            err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     typer.echo(version)
     err.print(f"{'published and promoted' if promote else 'published'} for {tenant}/{ranker}")

@@ -3,32 +3,22 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from cascade.config import parse_config
-from cascade.files import read_text
-from cascade.names import check_name
-from cascade.store import DirectoryStore
-from cascade.tenants import Tenants
 from cli.borrow import Then, borrow
 from cli.console import err, out, track
 from cli.options import AllowPrivate
 from cli.train_log import train_log
 from features.errors import InvalidInput
-from training.behaviour import LoggedBehaviour
-from training.fit import FittedStage
-from training.from_log.settings import read_learning
-from training.from_log.task import LogTask
-from training.progress import quiet
-from training.publish import Target, Task, Trained, train_and_publish
-from training.sources import open_collection
-from training.trainers import Context
-from training.tuning.launch import leads
+
+if TYPE_CHECKING:
+    from training.fit import FittedStage
+    from training.publish import Trained
 
 
 def command(
@@ -93,6 +83,21 @@ def command(
     several processes share the steps of a fine-tuning. With --base the tenant gets what its held-out queries
     choose: the base as it is, the base plus residual trees of its own, or a ranker of its own.
     """
+    from cascade.config import parse_config
+    from cascade.files import read_text
+    from cascade.names import check_name
+    from cascade.store import DirectoryStore
+    from cascade.tenants import Tenants
+    from cascade.unasked import promote_unasked
+    from training.behaviour import LoggedBehaviour
+    from training.from_log.settings import read_learning
+    from training.from_log.task import LogTask
+    from training.progress import quiet
+    from training.publish import Target, Task, train_and_publish
+    from training.sources import open_collection
+    from training.trainers import Context
+    from training.tuning.launch import leads
+
     check_name(tenant, "--tenant")
     check_name(ranker, "--ranker")
     window = {"--since": since, "--until": until}
@@ -114,12 +119,14 @@ def command(
     if base:
         borrow(task, target, base, Tenants(store), context, Then(promote, json, allow_private_base))
         return
-    version, trained = train_and_publish(task, target, context, datetime.now(UTC))
+    now = datetime.now(UTC)
+    version, trained = train_and_publish(task, target, context, now)
     if not leads():
         return
+    notes = trained.notes
     if promote:
-        target.store.promote(tenant, ranker, version)
-    for note in trained.notes:
+        notes += promote_unasked(target.store, tenant, ranker, version, "sluice train", now)
+    for note in notes:
         err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     out.print(table(trained))
     for stage in trained.stages:
@@ -143,7 +150,7 @@ def refuse(options: Mapping[str, object], wanted: str) -> None:
             raise InvalidInput(f"is read only with {wanted}", path=name)
 
 
-def table(trained: Trained) -> Table:
+def table(trained: "Trained") -> Table:
     """A row a stage: held-out metrics, what was fitted, seconds."""
     caption = f"features took {trained.seconds['features']:.1f} s, all of it {trained.seconds['total']:.1f} s"
     shown = Table(title="Held-out queries, after each stage", caption=caption, box=SIMPLE_HEAD)
@@ -163,7 +170,7 @@ def means(metrics: Mapping[str, float]) -> list[str]:
     return [f"{metrics[name]:.4f}" if name in metrics else "" for name in names]
 
 
-def curve(stage: FittedStage) -> Table:
+def curve(stage: "FittedStage") -> Table:
     """The held-out curve of a fine-tuned stage, the step that was kept marked."""
     held, kept, planned = (stage.fit[key] for key in ("held_out_queries", "kept", "planned"))
     caption = f"{held} held-out queries; * kept, of {planned} planned steps"
@@ -177,7 +184,7 @@ def curve(stage: FittedStage) -> Table:
     return shown
 
 
-def fitted(stage: FittedStage) -> str:
+def fitted(stage: "FittedStage") -> str:
     """What the trainer told, in a few words."""
     trees = f"{stage.fit['trees']} trees; " if "trees" in stage.fit else ""
     if "steps" in stage.fit:
@@ -187,7 +194,7 @@ def fitted(stage: FittedStage) -> str:
     return trees + best
 
 
-def as_json(version: str, promoted: bool, trained: Trained) -> dict[str, Any]:
+def as_json(version: str, promoted: bool, trained: "Trained") -> dict[str, Any]:
     """The figures for machines."""
     return {
         "version": version,

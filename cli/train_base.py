@@ -43,6 +43,7 @@ def command(
     from cascade.names import check_name
     from cascade.store import DirectoryStore
     from cascade.tenants import Tenants
+    from cascade.unasked import promote_unasked
     from cli.train import table
     from features.errors import InvalidInput
     from training.borrowing.pool import pooled, sharing, train_base
@@ -62,10 +63,12 @@ def command(
         )
     pool = pooled({each.tenant: each.collection() for each in agreed})
     task = Task(declared, pool.collection, candidates)
-    version, trained, sources = train_base(task, pool, parts, target, Context(seed, track), datetime.now(UTC))
+    now = datetime.now(UTC)
+    version, trained, sources = train_base(task, pool, parts, target, Context(seed, track), now)
+    notes = trained.notes
     if promote:
-        target.store.promote(tenant, ranker, version)
-    for note in trained.notes:
+        notes += promote_unasked(target.store, tenant, ranker, version, "sluice train-base", now)
+    for note in notes:
         err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     out.print(table(trained))
     learned = ", ".join(f"{each.tenant} ({each.queries})" for each in sources)

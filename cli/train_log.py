@@ -24,12 +24,17 @@ def train_log(task: "LogTask", target: "Target", context: "Context", then: Then)
     """Learn, publish, show, write; promote only where that was asked for."""
     import msgspec
 
+    from cascade.unasked import promote_unasked
     from training.from_log.publish import learn_and_publish
 
-    version, learned = learn_and_publish(task, target, context, datetime.now(UTC))
+    now = datetime.now(UTC)
+    version, learned = learn_and_publish(task, target, context, now)
+    notes = learned.notes
     if then.promote:
-        target.store.promote(target.tenant, target.ranker, version)
-    for note in learned.notes:
+        notes += promote_unasked(
+            target.store, target.tenant, target.ranker, version, "sluice train --log", now
+        )
+    for note in notes:
         err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     out.print(events(learned))
     out.print(table(learned))

@@ -19,6 +19,7 @@ import msgspec
 from cascade.config import parse_config
 from cascade.files import make_directory, replace_durably
 from cascade.store import DirectoryStore
+from cascade.unasked import promote_unasked
 from features.errors import SluiceError
 from training.borrowing.base import Base, open_base
 from training.borrowing.borrow import borrow_and_publish
@@ -130,7 +131,7 @@ def trained(member: Member, job: Job, work: Path) -> Outcome:
         done = outcome(member.tenant, made.version, made.choice, made.notes, key)
         replace_durably(folder / f"{member.tenant}.json", msgspec.json.encode(done))
     if job.promote:
-        store.promote(member.tenant, job.ranker, done.version)
+        promote_unasked(store, member.tenant, job.ranker, done.version, "sluice train-tenants", job.now)
     return done
 
 
