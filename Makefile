@@ -11,6 +11,7 @@ help: ## what there is to make
 setup: $(VENV)/.ready ## a virtual environment with everything but torch
 
 $(VENV)/.ready: pyproject.toml
+	@echo 'packages are installed into $(VENV), once: a minute or two'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[report,dev]'

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,7 +39,7 @@ def show(found: "Plan") -> None:
         (
             row.name,
             row.kind,
-            listed(row.reads),
+            listed(row.reads, 3),
             counted(row.sees),
             counted(row.keep),
             row.on_late,
@@ -53,18 +54,41 @@ def show(found: "Plan") -> None:
         err.print(f"warning: {warning}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
+SHORT, HEAD = 12, 8
+"""Cells of up to so many characters stay on one line, however narrow the terminal; heads are no wider than
+they or their longest word have to be."""
+
+
 def table(
     title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], whole: Collection[str] = ("version",)
 ) -> Any:
-    """A table whose cells are plain text; those of `whole` columns are never broken: they get copied."""
+    """A table whose cells are plain text; those of `whole` columns are never broken: they get copied.
+
+    Columns that say nothing in any row are left out.
+    """
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title, title_justify="left")
-    for head in heads:
-        made.add_column(head, overflow="fold", no_wrap=head in whole)
-    for row in rows:
-        made.add_row(*map(Text, row))
+    cells = list(rows)
+    telling = [place for place in range(len(heads)) if not cells or any(row[place] for row in cells)]
+    made = Table(
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+        show_header=any(heads),
+    )
+    for place in telling:
+        longest = max((len(row[place]) for row in cells), default=0)
+        made.add_column(
+            fill(heads[place], max(longest, HEAD), break_long_words=False),
+            overflow="fold",
+            no_wrap=heads[place] in whole or longest <= SHORT,
+        )
+    for row in cells:
+        made.add_row(*(Text(row[place]) for place in telling))
     return made
 
 

@@ -1,18 +1,16 @@
 """`sluice models distil-static`: a static encoder of your own domain, out of a sentence encoder."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.console import out, track
 from cli.encode import document_texts
-from features.encoder import load_encoder
 from features.errors import InvalidInput
-from training.collection import need
-from training.documents import Documents
-from training.files import find
-from training.records import read_documents, read_queries
+
+if TYPE_CHECKING:
+    from training.documents import Documents
 
 
 def command(
@@ -31,8 +29,11 @@ def command(
     A text then costs microseconds, and word order is lost. Name the file as `encoder` of a `semantic`
     feature, and let `sluice evaluate` say whether it earns its place. Needs pip install 'sluice[train]'.
     """
+    from features.encoder import load_encoder
+    from training.collection import need
     from training.embedded.static import StaticTuning, make_encoder
     from training.embedded.teacher import vectors
+    from training.records import read_documents
 
     if not (source / "config.json").is_file():
         raise InvalidInput("has no config.json; name the directory of a checkpoint", path=str(source))
@@ -44,7 +45,7 @@ def command(
     out.print(f"{to}: {encoder.dimension} numbers a vector, learned from {len(texts)} texts", highlight=False)
 
 
-def texts_of(corpus: Documents, fields: str) -> list[str]:
+def texts_of(corpus: "Documents", fields: str) -> list[str]:
     """Every field of every document on its own, and the joined document, each once."""
     named = tuple(name.strip() for name in fields.split(",") if name.strip()) or corpus.text_fields
     parts = [document_texts(corpus, (name,), "") for name in named]
@@ -58,6 +59,9 @@ def asked(collection: Path, name: str) -> list[str]:
     Raises:
         InvalidInput: if there is none.
     """
+    from training.files import find
+    from training.records import read_queries
+
     if not name:
         return []
     file = find(collection, f"queries.{name}", "jsonl")

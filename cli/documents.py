@@ -153,6 +153,7 @@ def show_table(notes: "TableNotes", json: bool) -> None:
         typer.echo(msgspec.json.format(msgspec.json.encode(notes), indent=2))
         return
     size = sum(sum(part.sizes.values()) for part in notes.parts)
-    title = f"{notes.rows:,} documents, {size / 1e6:,.1f} MB in {len(notes.parts)} parts, {notes.written}"
+    told = f"{notes.rows:,} documents, {size / 1e6:,.1f} MB, parts: {len(notes.parts)}, {notes.written}"
     rows = [(name, str(column.kind), str(column.width or "")) for name, column in notes.columns.items()]
-    out.print(table(title, ("column", "kind", "elements"), rows))
+    out.print(told, highlight=False, markup=False, soft_wrap=True)
+    out.print(table("", ("column", "kind", "elements"), rows))

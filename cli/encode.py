@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from cascade.stages.cross_encoding.template import documents
 from cli.console import err, out, track
 from cli.options import Json
-from features.columns import Input, Kind
 from features.errors import InvalidInput
-from training.collection import need
-from training.documents import Documents
-from training.records import read_documents
 
 if TYPE_CHECKING:
+    from training.documents import Documents
     from training.vectors import Made
 
 
@@ -41,6 +37,8 @@ def command(
     or have changed are encoded.
     """
     from features.transformer.encoder import Reading, load_sentence_encoder
+    from training.collection import need
+    from training.records import read_documents
     from training.vectors import encode_corpus
 
     if similarity not in ("cosine", "dot"):
@@ -55,12 +53,15 @@ def command(
         show(made, to)
 
 
-def document_texts(corpus: Documents, fields: tuple[str, ...], template: str) -> list[str]:
+def document_texts(corpus: "Documents", fields: tuple[str, ...], template: str) -> list[str]:
     """The text of every document, as a stage makes it.
 
     Raises:
         InvalidInput: for a field that no document has, or a template that names another.
     """
+    from cascade.stages.cross_encoding.template import documents
+    from features.columns import Input, Kind
+
     absent = [name for name in fields if name not in corpus.text_fields]
     if absent:
         there = ", ".join(corpus.text_fields) or "none"

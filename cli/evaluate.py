@@ -2,29 +2,23 @@
 
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from cascade.load import load_ranker
-from cascade.ranker import Ranker
-from cascade.store import DirectoryStore
 from cli.console import err, out, track
-from cli.offpolicy import evaluate_log
+from cli.tables import narrow
 from features.errors import InvalidInput
-from training.collection import Collection
-from training.evaluate import Evaluation, Settings, StageVerdict, evaluate
 from training.metrics import MRR, NDCG, Conventions, Gain, NoRelevant
-from training.offpolicy.compare import Asked
-from training.offpolicy.estimate import Settings as Off
 from training.offpolicy.slates import Meaning
-from training.significance import compare
-from training.sources import open_collection
-from training.summary import comparison_summary, summary
-from training.verdict import Rule, percent
+
+if TYPE_CHECKING:
+    from cascade.ranker import Ranker
+    from training.collection import Collection
+    from training.evaluate import Evaluation, StageVerdict
 
 Cluster = Literal["user", "query"]
 
@@ -67,6 +61,14 @@ def command(
     the ranker is compared with the one that ranked the logged pages, off policy; exit 1 where the log cannot
     tell.
     """
+    from cli.offpolicy import evaluate_log
+    from training.evaluate import Settings, evaluate
+    from training.offpolicy.compare import Asked
+    from training.offpolicy.estimate import Settings as Off
+    from training.sources import open_collection
+    from training.summary import summary
+    from training.verdict import Rule
+
     if (collection is None) == (log is None):
         raise InvalidInput("give --collection DIR, or --log DIR with --store and --tenant")
     if log is not None:
@@ -94,10 +96,15 @@ def command(
         from training.report import write_report
 
         write_report(found, report)
+        err.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
 
 
-def against_version(found: Evaluation, other: Evaluation, version: str, seed: int) -> dict[str, Any]:
+def against_version(found: "Evaluation", other: "Evaluation", version: str, seed: int) -> dict[str, Any]:
     """The whole cascade of one version against another's, query by query: shown, and for the JSON."""
+    from training.significance import compare
+    from training.summary import comparison_summary
+    from training.verdict import percent
+
     after, before = (each.stages[-1].scores[NDCG] for each in (found, other))
     made = compare(after, before, version, seed)
     text = f"- against {version}: {NDCG} {percent(made)} [{made.low:+.4f}, {made.high:+.4f}]"
@@ -105,26 +112,31 @@ def against_version(found: Evaluation, other: Evaluation, version: str, seed: in
     return {"against_version": {"version": version, **comparison_summary(made)}}
 
 
-def published(store: Path | None, tenant: str, ranker: str, version: str) -> Ranker:
+def published(store: Path | None, tenant: str, ranker: str, version: str) -> "Ranker":
     """A ranker of a store.
 
     Raises:
         InvalidInput: if neither a store nor the embedded ranker was asked for.
     """
+    from cascade.load import load_ranker
+    from cascade.store import DirectoryStore
+
     if store is None or not tenant:
         raise InvalidInput("give --store DIR with --tenant NAME, or --embedded")
     return load_ranker(DirectoryStore(store).path(tenant, ranker, version or None), ranker)
 
 
-def embedded_ranker(collection: Collection) -> Ranker:
+def embedded_ranker(collection: "Collection") -> "Ranker":
     """The ranker that comes with Sluice, over whatever text fields the collection has."""
     from training.embedded.ranker import embedded_ranker as make
 
     return make(collection)
 
 
-def show(found: Evaluation) -> None:
+def show(found: "Evaluation") -> None:
     """The tables for people, the verdicts, and what they should know."""
+    from training.verdict import percent
+
     for note in found.notes:
         err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     out.print(
@@ -134,6 +146,7 @@ def show(found: Evaluation) -> None:
         soft_wrap=True,
     )
     out.print(quality(found))
+    out.print()
     out.print(price(found))
     for stage in found.stages:
         style = "green" if stage.earned else "red"
@@ -143,7 +156,7 @@ def show(found: Evaluation) -> None:
         out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def quality(found: Evaluation) -> Table:
+def quality(found: "Evaluation") -> Table:
     """A row a baseline and a stage: how good the ranking is after it."""
     judge = found.judge
     shown = Table(
@@ -162,23 +175,21 @@ def quality(found: Evaluation) -> Table:
     return shown
 
 
-def price(found: Evaluation) -> Table:
+def price(found: "Evaluation") -> Table:
     """A row a stage: what it brings to the one before it, and what it costs."""
-    shown = Table(
-        caption=f"change: of {NDCG} against the row before (the first: {found.stages[0].comparison.against}),"
+    caption = (
+        f"change: of {NDCG} against the row before (the first: {found.stages[0].comparison.against}),"
         " 95 % interval; lost: share of the relevant candidates that the cut took out; per query: new in the"
-        " top 10, milliseconds, tokens",
-        box=SIMPLE_HEAD,
+        " top 10, milliseconds, tokens"
     )
-    shown.add_column("stage")
-    for head in ("change", "p", "lost", "new", "ms", "tokens"):
-        shown.add_column(head, justify="right", no_wrap=True)
+    heads = ("stage", "change", "p", "lost", "new", "ms", "tokens")
+    shown = narrow("", caption, heads, ())
     for stage in found.stages:
         shown.add_row(stage.replay.name, *details(stage))
     return shown
 
 
-def details(stage: StageVerdict) -> list[str]:
+def details(stage: "StageVerdict") -> list[str]:
     """The comparison and the cost of a stage."""
     found, each = stage.comparison, stage.replay
     return [

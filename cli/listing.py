@@ -9,6 +9,7 @@ import typer
 from cli.check import table
 from cli.console import out
 from cli.options import Json, Store
+from cli.tables import minute
 
 if TYPE_CHECKING:
     from cascade.store import DirectoryStore
@@ -39,7 +40,7 @@ def command(
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
         return
-    heads = ("tenant", "ranker", "version", "serves", "created", "main metric")
+    heads = ("tenant", "ranker", "version", "serves", "created (UTC)", "main metric")
     out.print(table(f"{store}", heads, [cells(row) for row in rows]))
 
 
@@ -67,4 +68,5 @@ def row_of(store: "DirectoryStore", tenant: str, ranker: str, version: str, prom
 def cells(row: Row) -> tuple[str, ...]:
     """A row of the table."""
     main = row.problem or next((f"{name} {value:.4f}" for name, value in row.metrics.items()), "")
-    return (row.tenant, row.ranker, row.version, "yes" if row.promoted else "", row.created, main)
+    promoted = "yes" if row.promoted else ""
+    return (row.tenant, row.ranker, row.version, promoted, minute(row.created), main)

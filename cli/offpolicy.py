@@ -11,7 +11,7 @@ from cascade.load import load_ranker
 from cascade.manifest import read_manifest
 from cascade.store import DirectoryStore
 from cli.console import err, out, track
-from cli.tables import narrow
+from cli.tables import drifted, narrow
 from features.errors import InvalidInput
 from training.drift import read_profiles
 from training.events.join import Join
@@ -19,8 +19,6 @@ from training.events.rules import Window
 from training.offpolicy.compare import Asked, OffPolicy, compare
 from training.offpolicy.estimate import Estimate
 from training.offpolicy.intervals import Interval
-
-SHOWN_DRIFT = 3
 
 
 def evaluate_log(
@@ -55,8 +53,8 @@ def show(found: OffPolicy) -> None:
     for why, pages in found.left_out.items():
         if pages:
             say(f"note: {pages:,} pages {why} were left out", "yellow", to_err=True)
-    for feature, value in list(found.drift.items())[:SHOWN_DRIFT]:
-        say(f"- drift since training: {feature} PSI {value:.3f}")
+    if found.drift:
+        say(f"- {drifted(found.drift)[0]}")
     out.print(table(found))
     for why in found.refused:
         say(f"- the log cannot tell: {why}", "red")

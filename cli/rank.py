@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from cli.check import table as plain
 from cli.console import err, out
 from cli.options import Json, Tenant
 from features.errors import InvalidInput
@@ -124,9 +126,21 @@ def fail(error: "RankError", sent: int) -> None:
     """Say what went wrong, and end: status 2 for what the caller can mend in the input, else 1."""
     from sluice import InvalidRequest, UnknownName
 
-    hint = f" ({sent} were sent; --first N sends fewer)" if "candidates, more than" in error.message else ""
+    told = way_out(error, sent)
+    hint = f" ({told})" if told else ""
     err.print(f"sluice: {error}{hint}", style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(2 if isinstance(error, InvalidRequest | UnknownName) else 1)
+
+
+def way_out(error: "RankError", sent: int) -> str:
+    """What to do about it on the command line; "" where the error says it."""
+    from sluice import Unreachable
+
+    if isinstance(error, Unreachable):
+        return "is `sluice serve` running there? --target says where"
+    if error.code.name == "UNAUTHENTICATED":
+        return "put the token into $SLUICE_TOKEN"
+    return f"{sent} were sent; --first N sends fewer" if "candidates, more than" in error.message else ""
 
 
 def show(answer: "Ranking", rows: Sequence[Row], explain: bool) -> None:
@@ -144,7 +158,7 @@ def show(answer: "Ranking", rows: Sequence[Row], explain: bool) -> None:
 
 def results_table(answer: "Ranking", rows: Sequence[Row]) -> Table:
     """Rank, id, what a person knows it by, score, the stage that placed it."""
-    table = Table(title=f"{answer.ranker}@{answer.version}")
+    table = Table(title=f"{answer.ranker}@{answer.version}", box=SIMPLE_HEAD)
     for name, side in (
         ("rank", "right"),
         ("id", "left"),
@@ -161,9 +175,9 @@ def results_table(answer: "Ranking", rows: Sequence[Row]) -> Table:
     return table
 
 
-def stages_table(answer: "Ranking") -> Table:
+def stages_table(answer: "Ranking") -> Any:
     """What every stage did, and what it cost."""
-    names = (
+    heads = (
         "stage",
         "status",
         "seen",
@@ -174,13 +188,13 @@ def stages_table(answer: "Ranking") -> Table:
         "scoring ms",
         "tokens",
     )
-    table = Table(*names)
+    rows: list[Sequence[str]] = []
     for each in answer.stages:
         numbers = (each.seen, each.kept, each.entered_top_k, each.left_top_k)
         times = (f"{each.features_ms:.2f}", f"{each.inference_ms:.2f}")
         status = f"{each.status}: {each.reason}" if each.reason else each.status
-        table.add_row(each.name, status, *map(str, numbers), *times, str(each.tokens))
-    return table
+        rows.append((each.name, status, *map(str, numbers), *times, str(each.tokens)))
+    return plain("", heads, rows, whole=("stage",))
 
 
 def title(row: Mapping[str, Any]) -> str:

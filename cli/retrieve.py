@@ -13,14 +13,12 @@ from rich.table import Table
 from cli.console import err, out, track
 from cli.encode import document_texts
 from features.errors import InvalidInput
-from training.candidates import retrieved
-from training.collection import Collection, read_collection
-from training.metrics import NDCG, Conventions, Judge, Scores
-from training.retrieval import corpus_index
-from training.significance import Comparison, compare
 
 if TYPE_CHECKING:
     from features.transformer.encoder import Reading
+    from training.collection import Collection
+    from training.metrics import Judge, Scores
+    from training.significance import Comparison
 
 BM25 = "bm25"
 SHOWN = 10
@@ -75,7 +73,12 @@ def command(
     The run file goes to `--candidates` of teach, train and evaluate: hard negatives to learn from.
     """
     from features.transformer.encoder import Reading
+    from training.candidates import retrieved
+    from training.collection import read_collection
     from training.dense import merged, write_run
+    from training.metrics import Conventions, Judge
+    from training.retrieval import corpus_index
+    from training.significance import compare
 
     if similarity not in ("cosine", "dot"):
         raise InvalidInput(f"{similarity!r} is neither cosine nor dot", path="--similarity")
@@ -103,7 +106,7 @@ def command(
         json.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2))
 
 
-def search(data: Collection, model: Path, options: Options, depth: int, vectors: Path | None) -> Found:
+def search(data: "Collection", model: Path, options: Options, depth: int, vectors: Path | None) -> Found:
     """What one model finds.
 
     Raises:
@@ -121,8 +124,10 @@ def search(data: Collection, model: Path, options: Options, depth: int, vectors:
     return retrieve(data, texts, encoder, options.prefixes, depth, table, track)
 
 
-def show(scores: Mapping[str, Scores], verdict: Comparison, depth: int, judge: Judge) -> None:
+def show(scores: Mapping[str, "Scores"], verdict: "Comparison", depth: int, judge: "Judge") -> None:
     """A row a retriever, and whether the model is better than what it is compared with."""
+    from training.metrics import NDCG
+
     names = dict.fromkeys((f"recall@{min(SHOWN, depth)}", f"recall@{depth}", NDCG))
     shown = Table(title=f"{len(judge.queries)} queries, the whole collection", box=SIMPLE_HEAD)
     shown.add_column("retriever")

@@ -9,14 +9,12 @@ import typer
 
 from cli.console import out, track
 from cli.options import Json, Store
+from cli.tables import drifted, minute
 
 if TYPE_CHECKING:
     from cascade.lift.verdict import Between
     from training.status.told import RankerStatus, Seen, StageLift, Status, TenantLog
 
-DRIFTED = 0.25
-"""Population stability index from which on a feature is another population, by custom."""
-SHOWN_DRIFT = 3
 SERVING = ("ranker", "version", "serves since", "learned from", "main metric", "experiment")
 BEHAVIOUR = ("ranker", "pages", "people", "clicked pages", "clicks a page", "interactions", "last page")
 STAGES = ("stage", "against", "pages", "lift, clicks a page", "relative", "ESS", "verdict")
@@ -96,14 +94,14 @@ def name(one: "RankerStatus") -> str:
 def serving(one: "RankerStatus") -> tuple[str, ...]:
     """A row of the first table."""
     told = one.serving
-    window = " to ".join(told.data_window.get(edge, "?")[:16] for edge in ("since", "until"))
+    window = " to ".join(minute(told.data_window.get(edge, "?")) for edge in ("since", "until"))
     main = next((f"{metric} {value:.4f}" for metric, value in told.metrics.items()), "")
     running = f"{told.experiment.kind} {told.experiment.name!r}" if told.experiment else ""
     forced = "\n(forced)" if told.forced else ""
     return (
         name(one),
         (told.version or "nothing promoted") + forced,
-        told.promoted[:16],
+        minute(told.promoted),
         window if told.data_window else "judgments" if told.version else "",
         main,
         running,
@@ -149,7 +147,7 @@ def behaviour(one: "RankerStatus") -> tuple[str, ...]:
         f"{seen.clicked_pages:.1%}",
         f"{seen.clicks_a_page:.3f}",
     )
-    return (name(one), *numbers, done, seen.last_page[:16])
+    return (name(one), *numbers, done, minute(seen.last_page))
 
 
 def of(one: "RankerStatus") -> "Seen":
@@ -165,7 +163,7 @@ def tell_stages(one: "RankerStatus") -> None:
     seen = of(one)
     if seen.stages:
         title = f"{name(one)}@{one.serving.version}: what its stages earn"
-        out.print(table(title, STAGES, [stage(each) for each in seen.stages]))
+        out.print(table(title, STAGES, [stage(each) for each in seen.stages], whole=("stage",)))
         curve = ", ".join(f"{theta:.2f}" for theta in seen.examination)
         line(f"- {name(one)}: places are seen this often, by {seen.examination_source}: {curve}")
         for each in seen.stages:
@@ -177,9 +175,9 @@ def tell_stages(one: "RankerStatus") -> None:
         line(f"- {name(one)}: {1 - seen.scored_whole:.1%} of pages lack the score of some stage", "yellow")
     if seen.drift_why:
         line(f"- {name(one)}: drift since training cannot be told: {seen.drift_why}", "yellow")
-    for feature, value in list(seen.drift.items())[:SHOWN_DRIFT]:
-        style = "red" if value > DRIFTED else ""
-        line(f"- {name(one)}: drift since training: {feature} PSI {value:.3f}", style)
+    if seen.drift:
+        told, style = drifted(seen.drift)
+        line(f"- {name(one)}: {told}", style)
 
 
 def stage(each: "StageLift") -> tuple[str, ...]:

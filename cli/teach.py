@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from cascade.load import load_ranker
-from cascade.store import DirectoryStore
 from cli.console import err, out, track
 from cli.options import Json
 from features.errors import InvalidInput
-from training.candidates import candidates as candidates_of
-from training.candidates import once
-from training.collection import Collection
-from training.retrieval import corpus_index
-from training.sources import open_collection
 
 if TYPE_CHECKING:
     from cascade.stages.cross_encoder import CrossEncoder
+    from training.collection import Collection
     from training.teach import Scorer, StageScorer, Taught
 
 
@@ -47,6 +41,10 @@ def command(
     The file is what `train.teacher` of a smaller cross-encoder reads; see docs/training.md for its columns,
     in which scores of any other origin can be written too. A run that was killed goes on where it was.
     """
+    from training.candidates import candidates as candidates_of
+    from training.candidates import once
+    from training.retrieval import corpus_index
+    from training.sources import open_collection
     from training.teach import WeightsScorer, teach
 
     data = open_collection(collection, queries)
@@ -67,6 +65,8 @@ def published(store: Path | None, tenant: str, ranker: str, version: str, stage:
     Raises:
         InvalidInput: if no teacher was named.
     """
+    from cascade.load import load_ranker
+    from cascade.store import DirectoryStore
     from training.teach import StageScorer
 
     if store is None or not tenant:
@@ -75,7 +75,7 @@ def published(store: Path | None, tenant: str, ranker: str, version: str, stage:
     return StageScorer(load_ranker(directory, f"{tenant}/{ranker}"), stage)
 
 
-def alone(data: Collection, fields: str, template: str, max_tokens: int) -> "CrossEncoder":
+def alone(data: "Collection", fields: str, template: str, max_tokens: int) -> "CrossEncoder":
     """A cross-encoder over the named fields, or over all text fields there are.
 
     Raises:

@@ -48,7 +48,21 @@ def parse(table: Any, into: type[S], path: str) -> S:
         return msgspec.convert(table, into)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `")
-        raise InvalidConfig(message, path=path + where.rstrip("`").removeprefix("$")) from None
+        place = where.rstrip("`").removeprefix("$")
+        hint = "" if place else keys_of(into, message)
+        raise InvalidConfig(message + hint, path=path + place) from None
+
+
+def keys_of(into: type[msgspec.Struct], message: str) -> str:
+    """After the message on an unknown key: the nearest one that there is, and all of them."""
+    _, _, rest = message.partition("unknown field `")
+    if not rest:
+        return ""
+    names = [field.encode_name for field in msgspec.structs.fields(into)]
+    known = list(dict.fromkeys((["kind"] if hasattr(into, "kind") else []) + names))
+    near = get_close_matches(rest.rstrip("`"), known, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"; {hint}there are {', '.join(known)}"
 
 
 def parse_features(tables: Any, path: str = "$.features") -> tuple[Feature, ...]:

@@ -217,7 +217,10 @@ class Server:
                 self._grpc.add_secure_port(address, tls) if tls else self._grpc.add_insecure_port(address)
             )
         except RuntimeError:
-            raise InvalidConfig(f"cannot listen on {host}:{port}; is it taken?", path="$.port") from None
+            message = (
+                f"cannot listen on {host}:{port}; is it taken? choose another port, or 0 for any free one"
+            )
+            raise InvalidConfig(message, path="$.port") from None
 
     def _expose(self) -> None:
         if self.settings.metrics_port is None:

@@ -6,7 +6,7 @@ scores candidates are cut, and the next stage learns from what was let through, 
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +25,9 @@ from training.runs import Lists
 from training.split import folds_of
 from training.standing import Standing
 from training.trainers import Context, Trainer, folds_wanted, trainer_of
+
+SCORING_STEPS = 50
+"""Parts in which a stage that does not learn scores its queries: a transformer takes a while."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +102,9 @@ def out_of_fold(spec: StageSpec, data: StageData, context: Context, wanted: Any 
         return scores, wanted
     if not trainer.learns(spec):
         chosen = np.arange(len(data.groups)) if wanted is None else np.flatnonzero(wanted)
-        part = data.queries(chosen)
-        scores[rows_at(data.batch, chosen)] = fold_scores(trainer, spec, data, part, context)
+        few = np.array_split(chosen, min(len(chosen), SCORING_STEPS) or 1)
+        parts = context.track(map(data.queries, few), f"{spec.name}: scores", len(few))
+        scores[rows_at(data.batch, chosen)] = fold_scores(trainer, spec, data, parts, context)
         return scores, np.isin(np.arange(len(data.groups)), chosen)
     folds = folds_of(data.groups, folds_wanted(spec), context.seed)
     numbers = np.unique(folds).tolist() if wanted is None else [0]
@@ -108,7 +112,7 @@ def out_of_fold(spec: StageSpec, data: StageData, context: Context, wanted: Any 
         held = np.flatnonzero(folds == fold)
         learn = data.queries(np.flatnonzero(folds != fold))
         own = context.of(f"{spec.name}/fold-{fold}")
-        scores[rows_at(data.batch, held)] = fold_scores(trainer, spec, learn, data.queries(held), own)
+        scores[rows_at(data.batch, held)] = fold_scores(trainer, spec, learn, [data.queries(held)], own)
     return scores, np.isin(folds, numbers)
 
 
@@ -118,13 +122,13 @@ def rows_at(batch: CandidateBatch, queries: Rows) -> Rows:
 
 
 def fold_scores(
-    trainer: Trainer, spec: StageSpec, learn: StageData, held: StageData, context: Context
+    trainer: Trainer, spec: StageSpec, learn: StageData, held: Iterable[StageData], context: Context
 ) -> Floats:
-    """Scores of the held-out rows by a model of the others."""
+    """Scores of the held-out rows, part after part, by a model of the others."""
     with tempfile.TemporaryDirectory() as folder:
         trainer.fit(spec, learn, Path(folder), replace(context, draft=True))
         stage = spec.load(Path(folder), learn.matrix.names)
-        return stage.score(held.batch, held.matrix, NEVER).scores
+        return np.concatenate([stage.score(part.batch, part.matrix, NEVER).scores for part in held])
 
 
 def held_out(

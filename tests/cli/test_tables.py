@@ -11,6 +11,7 @@ from cli.experiment_status import canary_table, interleaving_table, shadow_table
 from cli.listing import Row, cells
 from cli.offpolicy import table
 from cli.status import SERVING
+from cli.tables import drifted
 from training.experiments.judge import BETTER, CONTROL_BETTER, MISMATCH, THIN, Arm, Judged
 from training.experiments.shadows import ShadowArm
 from training.offpolicy.compare import Asked, OffPolicy
@@ -43,6 +44,27 @@ def test_estimators_keep_their_names_and_intervals() -> None:
     assert f"{POSITION}, {NORMALISED}" in " ".join(told)
     for cell in ("0.1234", "[-0.1023,", "0.2345]", "+0.1234", "+0.2345]", "12,345", "clipped", "1.0%"):
         assert cell in told
+
+
+def test_short_cells_are_never_broken() -> None:
+    """Columns of short cells are not cut for the sake of a long one; what says nothing is left out."""
+    heads = ("shop", "how often it is seen", "nothing", *(f"n{place}" for place in range(5)), "long")
+    row = ("shop/default", "12,345", "", *(["123.45"] * 5), "a text that takes several lines")
+    told = words(plain("", heads, [row]))
+    assert told.count("123.45") == 5
+    assert {"shop/default", "12,345", "several", "often"} <= set(told)
+    assert "nothing" not in told
+
+
+@pytest.mark.parametrize(
+    ("index", "told", "style"), [(0.002, "none beyond 0.25", ""), (0.4, "another", "red")]
+)
+def test_small_drift_is_not_told_as_drift(index: float, told: str, style: str) -> None:
+    """The three largest indices, and in words whether any of them matters."""
+    line, shown = drifted({"price": index, "b": 0.002, "c": 0.001, "d": 0.001})
+    assert told in line
+    assert line.endswith(f"price {index:.3f}, b 0.002, c 0.001")
+    assert shown == style
 
 
 def judged(verdict: str) -> Judged:

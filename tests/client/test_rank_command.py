@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 import typer
+from grpc import StatusCode
 from typer.testing import CliRunner, Result
 
 from cli import rank
-from cli.rank import read_candidates, title
+from cli.rank import read_candidates, title, way_out
 from features.errors import InvalidInput
 from serving.credentials.reach import is_loopback
 from serving.server import Server
 from serving.testing import target
+from sluice.errors import from_status
 
 ROWS = [
     {"_id": "a", "title": "Red  shoes", "price": 1, "stock": 2, "nested": {"x": 1}},
@@ -90,6 +92,21 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*flags, "--timeout-ms", "300"])
     assert result.exit_code == 1
     assert "UNAVAILABLE" in result.output or "DEADLINE_EXCEEDED" in result.output
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (StatusCode.UNAVAILABLE, "is `sluice serve` running there?"),
+        (StatusCode.UNAUTHENTICATED, "$SLUICE_TOKEN"),
+        (StatusCode.PERMISSION_DENIED, ""),
+    ],
+)
+def test_the_way_out(code: StatusCode, told: str) -> None:
+    """What the wire cannot know, the command line tells: to start a server, and where the token goes."""
+    found = way_out(from_status(code, "no"), 3)
+    assert told in found
+    assert bool(told) == bool(found)
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "rows.json"])

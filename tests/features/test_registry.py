@@ -39,7 +39,10 @@ def test_names_come_from_fields_or_positions() -> None:
 @pytest.mark.parametrize(
     ("extra", "pattern"),
     [
-        ({"fild": "x"}, r"^\$\.features\[1\]: .*`fild`"),
+        (
+            {"fild": "x"},
+            r"^\$\.features\[1\]: .*`fild`; did you mean 'field'\? there are kind, field, .*clip",
+        ),
         ({"field": 3}, r"^\$\.features\[1\]\.field: Expected `str`"),
         ({"clip": [0, "x"]}, r"^\$\.features\[1\]\.clip\[1\]"),
         ({"clip": [3, 1]}, r"^\$\.features\[1\]: clip must be"),

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from cascade.check import plan
+from cascade.config import parse_config
 from cli.main import COMMANDS
 from features.registry import FEATURES, kinds
 
@@ -49,3 +51,11 @@ def test_the_architecture_names_files_that_exist() -> None:
     )
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.toml")), ids=lambda file: file.stem)
+def test_examples_can_run(file: Path) -> None:
+    """Every example is a cascade with a plan, not only TOML."""
+    found = plan(parse_config(file.read_text(encoding="utf-8")))
+    assert found.features
+    assert found.stages

@@ -1,10 +1,10 @@
 """The cascade's training: no stage learns from a score that saw the label."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from training.split import groups_of
 from training.trainers import Context
 
 NEVER_SEEN = -1.0
+T = TypeVar("T")
 
 
 class Memory(StageSpec, frozen=True, kw_only=True):
@@ -151,6 +152,23 @@ def test_a_stage_that_learns_nothing_scores_everything(
     assert scored.all()
     assert len(found.given) == 1
     assert (scores != NEVER_SEEN).all()
+
+
+def test_scoring_without_learning_shows_that_it_moves(
+    many: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scores come in many steps, in the rows that they are of."""
+    told: list[tuple[str, int | None]] = []
+
+    def track(work: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
+        told.append((description, total))
+        return work
+
+    monkeypatch.setattr(fitting, "trainer_of", lambda spec: MemoryTrainer(learns=False))
+    data = data_of(many)
+    scores, _ = out_of_fold(Memory(name="one"), data, Context(track=track))
+    assert told == [("one: scores", fitting.SCORING_STEPS)]
+    np.testing.assert_array_equal(scores, data.labels)
 
 
 def test_held_out_metrics_leave_out_what_was_learned(

@@ -57,7 +57,8 @@ class Join:
         """
         home = home_of(self.root, self.tenant)
         if not home.is_dir():
-            raise NotFound(f"no events of tenant {self.tenant!r} under {self.root}", path="tenant")
+            message = f"no events of tenant {self.tenant!r} under {self.root}; see `sluice log stats`"
+            raise NotFound(message, path="tenant")
         with TemporaryDirectory(dir=self.scratch) as folder:
             bits = bits_for(home, self.part_events)
             shelf = Shelf(1 << bits, Path(folder))

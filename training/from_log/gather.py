@@ -179,8 +179,11 @@ class Gatherer:
         """Why there is nothing, and the way out."""
         mine = self.wanted.fingerprints[0]
         if not self.unlike:
-            seen = f"{self.others} pages of other rankers" if self.others else "no page"
-            return f"the window holds {seen}, and none that {self.wanted.ranker!r} ranked; widen --since"
+            others = f" ({self.others} pages of other rankers)" if self.others else ""
+            return (
+                f"the window holds no page that {self.wanted.ranker!r} ranked{others}; widen it (--since,"
+                " --until), or wait until there are some"
+            )
         there = ", ".join(sorted(one[:16] for one in self.fingerprints)) or "none"
         return (
             f"{self.unlike} pages of {self.wanted.ranker!r} hold no features of the set {mine[:16]}"
