@@ -5,9 +5,9 @@ one's; ties and unscored items keep the previous order; every stage that did not
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import structlog
@@ -33,10 +33,27 @@ Compute = Callable[[CandidateBatch], FeatureMatrix]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A declared stage with the loaded one."""
+    """A declared stage with the loaded one.
+
+    `needs`: stages whose scores it reads.
+    """
 
     spec: StageSpec
     stage: Stage
+    needs: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        needs = (name.removeprefix(SCORE) for name in self.stage.reads if name.startswith(SCORE))
+        object.__setattr__(self, "needs", tuple(needs))
+
+
+class Took(NamedTuple):
+    """What a stage cost."""
+
+    queue_s: float
+    features_s: float
+    inference_s: float
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,32 +115,36 @@ def check_finished(ranking: Ranking) -> None:
 
 def advance(progress: Progress, step: Step, request: RankRequest, features_s: float) -> Progress:
     """One stage further."""
-    kept = min(step.spec.keep or progress.survivors, progress.survivors)
-    blank = StageReport(step.spec.name, Status.RAN, seen=progress.survivors, kept=kept, features_s=features_s)
+    seen, spec = progress.survivors, step.spec
+    kept = min(spec.keep or seen, seen)
+
+    def left_out(status: Status, reason: str, seen: int = 0) -> Progress:
+        return unplaced(progress, StageReport(spec.name, status, reason, seen, kept, features_s=features_s))
+
     reason = missing_score(step, progress.ranking)
     if request.deadline.expired:
-        report = replace(blank, status=Status.SKIPPED_BUDGET, reason="the deadline had passed", seen=0)
-        return unplaced(progress, report)
+        return left_out(Status.SKIPPED_BUDGET, "the deadline had passed")
     if reason:
-        if step.spec.on_error == "fail":
-            raise NotReady(f"stage {step.spec.name!r} {reason}")
-        return unplaced(progress, replace(blank, status=Status.FAILED, reason=reason, seen=0))
+        if spec.on_error == "fail":
+            raise NotReady(f"stage {spec.name!r} {reason}")
+        return left_out(Status.FAILED, reason)
     start = perf_counter()
     try:
         result = score(step, progress, request)
     except Exception as error:
-        if step.spec.on_error == "fail":
+        if spec.on_error == "fail":
             raise
-        return unplaced(progress, replace(blank, status=Status.FAILED, reason=describe(error, step)))
-    elapsed = perf_counter() - start - result.queue_s
-    report = replace(blank, inference_s=elapsed, queue_s=result.queue_s, tokens=result.tokens)
-    return placed(progress, step, report, result, request.top_k or DEFAULT_TOP_K)
+        return left_out(Status.FAILED, describe(error, step), seen)
+    took = Took(result.queue_s, features_s, perf_counter() - start - result.queue_s, result.tokens)
+    return placed(progress, step, kept, result, took, request.top_k or DEFAULT_TOP_K)
 
 
 def missing_score(step: Step, ranking: Ranking) -> str:
     """Why a stage cannot run: it reads the score of one that did not."""
+    if not step.needs:
+        return ""
     ran = {report.name for report in ranking.reports if report.status in FINISHED}
-    absent = [name for name in step.stage.reads if name.startswith(SCORE) and name[len(SCORE) :] not in ran]
+    absent = [SCORE + name for name in step.needs if name not in ran]
     return f"reads {', '.join(absent)}, which did not run" if absent else ""
 
 
@@ -158,28 +179,37 @@ def unplaced(progress: Progress, report: StageReport) -> Progress:
     return Progress(ranking, progress.matrix, report.kept, in_order)
 
 
-def placed(progress: Progress, step: Step, report: StageReport, result: StageResult, top_k: int) -> Progress:
+def outcome(step: Step, result: StageResult) -> tuple[Status, str]:
+    """What became of a stage that gave scores, and why not more."""
+    if not result.late:
+        return Status.RAN, ""
+    if step.spec.on_late == "skip" or np.isnan(result.scores).all():
+        return Status.SKIPPED_BUDGET, "the deadline passed inside the stage"
+    done = np.isfinite(result.scores).sum()
+    return Status.SHRUNK, f"the deadline passed after {done} of {len(result.scores)} candidates"
+
+
+def placed(
+    progress: Progress, step: Step, kept: int, result: StageResult, took: Took, top_k: int
+) -> Progress:
     """The ranking after a stage: its verdict first, what it could not score behind, all else as it was."""
-    before, seen = progress.ranking, progress.survivors
+    before, seen, name = progress.ranking, progress.survivors, step.spec.name
+    status, reason = outcome(step, result)
+    told = (name, status, reason, seen, kept)
+    if status is Status.SKIPPED_BUDGET:
+        return unplaced(progress, reported(told, (0, 0), took))
     scores = result.scores
-    if result.late:
-        if step.spec.on_late == "skip" or np.isnan(scores).all():
-            reason = "the deadline passed inside the stage"
-            return unplaced(progress, replace(report, status=Status.SKIPPED_BUDGET, reason=reason))
-        reason = f"the deadline passed after {np.isfinite(scores).sum()} of {seen} candidates"
-        report = replace(report, status=Status.SHRUNK, reason=reason)
     order = np.argsort(-scores, kind="stable")  # NaN sorts last, in the previous order
     head = before.rows[:seen][order]
     ordered = scores[order]
     judged = np.isfinite(ordered)
     if not judged.all():
         ordered = np.where(judged, ordered, before.scores[:seen][order])
-    name = step.spec.name
     after = Ranking(
         rows=followed(head, before.rows),
         scores=followed(ordered, before.scores),
         placed_by=placers(name, judged, order, before.placed_by) + before.placed_by[seen:],
-        reports=(*before.reports, moved(report, before, head, top_k)),
+        reports=(*before.reports, reported(told, moved(before, head, top_k), took)),
         outcomes={**before.outcomes, **named(before.rows, result)},
         warnings=before.warnings + tuple(f"{name}: {warning}" for warning in result.warnings),
         passages={
@@ -190,7 +220,13 @@ def placed(progress: Progress, step: Step, report: StageReport, result: StageRes
     )
     column = np.full(len(before.rows), np.nan, np.float32)
     column[before.rows[:seen]] = scores
-    return Progress(after, progress.matrix.with_column(SCORE + name, column), report.kept)
+    return Progress(after, progress.matrix.with_column(SCORE + name, column), kept)
+
+
+def reported(told: tuple[str, Status, str, int, int], moves: tuple[int, int], took: Took) -> StageReport:
+    """What a stage did; `told`: name, status, reason, seen and kept."""
+    entered, left = moves
+    return StageReport(*told, entered, left, took.queue_s, took.features_s, took.inference_s, took.tokens)
 
 
 def followed(head: NDArray[T], before: NDArray[T]) -> NDArray[T]:
@@ -205,12 +241,12 @@ def placers(name: str, judged: Flags, order: Rows, before: tuple[str, ...]) -> t
     return tuple(name if mine else before[i] for mine, i in zip(judged.tolist(), order.tolist(), strict=True))
 
 
-def moved(report: StageReport, before: Ranking, head: Rows, top_k: int) -> StageReport:
-    """The report with how many items the stage brought into the top k, and how many it put out of it."""
+def moved(before: Ranking, head: Rows, top_k: int) -> tuple[int, int]:
+    """How many items a stage brought into the top k, and how many it put out of it."""
     old, new = set(before.rows[:top_k].tolist()), set(head[:top_k].tolist())
     if len(head) < top_k:
         new |= set(before.rows[len(head) : top_k].tolist())
-    return replace(report, entered_top_k=len(new - old), left_top_k=len(old - new))
+    return len(new - old), len(old - new)
 
 
 def named(rows: Rows, result: StageResult) -> dict[int, str]:

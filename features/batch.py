@@ -49,7 +49,7 @@ class CandidateBatch:
         object.__setattr__(self, "offsets", offsets)
         if len(offsets) != len(self.queries) + 1 or offsets[0] != 0 or offsets[-1] != len(self.ids):
             raise InvalidInput("offsets must start at 0, end at the rows and have one more than queries")
-        if (offsets[1:] < offsets[:-1]).any():
+        if len(offsets) > 2 and (offsets[1:] < offsets[:-1]).any():
             raise InvalidInput("offsets must not fall")
         n = len(self.ids)
         for name, column in self.columns.items():

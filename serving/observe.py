@@ -120,7 +120,8 @@ class Metrics:
     def ranked(self, ranking: Ranking, candidates: int) -> None:
         """One ranking is final."""
         self.candidates.observe(candidates)
-        self.degraded.inc(1 if ranking.degraded else 0)
+        if ranking.degraded:
+            self.degraded.inc()
         for report in ranking.reports:
             self._child(self.stages, report.name, report.status.value).inc()
             self._child(self.stage_seen, report.name).inc(report.seen)
