@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module, metadata
 from pathlib import Path
@@ -60,6 +61,19 @@ def interleaved(
             run(one)
             seconds[name].append(clock() - start)
     return {name: median(taken[1:] or taken) for name, taken in seconds.items()}
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the garbage collector, which stops a client of so many modules for a tenth of a second at a
+    time: that would count as the server's latency.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def peak_growth_mib(run: Callable[[], object]) -> float:

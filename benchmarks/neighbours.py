@@ -22,7 +22,7 @@ import grpc
 import numpy as np
 
 from benchmarks import rank, two_clients
-from benchmarks.harness import Row
+from benchmarks.harness import Row, uncollected
 from cascade.store import DirectoryStore
 from cascade.tenants import Quota, Tenant, Tenants
 from serving.testing import serving_process
@@ -131,7 +131,7 @@ def turns(
 ) -> tuple[list[float], list[float], tuple[int, int]]:
     """Milliseconds of quiet requests alone and beside the noisy one, and its own requests by outcome."""
     random, alone, beside, counts = np.random.default_rng(SEED), list[float](), list[float](), (0, 0)
-    with noise(target, setting, root) as told:
+    with uncollected(), noise(target, setting, root) as told:
         for _ in range(ROUNDS):
             alone += latencies(stub, setting, random)
             told("go")

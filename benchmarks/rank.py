@@ -21,7 +21,7 @@ from typing import Any
 import grpc
 import numpy as np
 
-from benchmarks.harness import Row
+from benchmarks.harness import Row, uncollected
 from cascade.config import parse_config
 from cascade.draft import Draft, write_bundle
 from cascade.store import DirectoryStore
@@ -85,9 +85,10 @@ def alternate(rank: Call, back: Call, raw: bytes) -> tuple[list[float], list[flo
     timed(back, raw, 200)
     ranks: list[tuple[float, bytes]] = []
     echoes: list[tuple[float, bytes]] = []
-    for _ in range(ROUNDS):
-        ranks += timed(rank, raw, CALLS)
-        echoes += timed(back, raw, CALLS)
+    with uncollected():
+        for _ in range(ROUNDS):
+            ranks += timed(rank, raw, CALLS)
+            echoes += timed(back, raw, CALLS)
     inside = [work_ms(answer) for _, answer in ranks]
     beyond = [ms - work for (ms, _), work in zip(ranks, inside, strict=True)]
     return beyond, inside, [ms for ms, _ in echoes]
