@@ -77,6 +77,7 @@ def test_a_stage_that_reads_texts_is_refused_by_name() -> None:
     candidate = ranker()
 
     class Reads:
+        reads = ()
         inputs = (Input("title", Kind.TEXT),)
 
     step = replace(candidate.steps[1], stage=Reads())  # type: ignore[arg-type]
