@@ -4,8 +4,10 @@ import errno
 import os
 import shutil
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from cli import (
     check,
@@ -39,81 +41,64 @@ from features.errors import SluiceError
 
 HELP = """Train, judge and serve learning-to-rank cascades.
 
-In the order of use:
-
-  sluice demo       the whole circle on the standard library's documentation, in a minute or two
-
-  sluice check      read a cascade.toml, print its plan, or say in one sentence what is wrong
-
-  sluice train      fit every stage from judgments, publish a bundle (`train-base`: one that tenants can
-                    borrow from; `train-tenants`: a ranker for each of many tenants, borrowed from it)
-
-  sluice teach      write down what a ranker or cross-encoder thinks of pairs, for a smaller one to learn
-
-  sluice models     bring other people's cross-encoders and sentence encoders in
-
-  sluice encode     make the vectors of a corpus before any request
-
-  sluice retrieve   what a sentence encoder finds in a whole collection, and how much of it is relevant
-
-  sluice evaluate   what each stage brings: nDCG@10, significance, cost, verdict
-
-  sluice promote    let a published version serve (and `rollback`, `list`, `publish`)
-
-  sluice serve      answer Rank calls over gRPC
-
-  sluice tenants    who uses the service: quotas, credentials, audit log
-
-  sluice documents  keep a tenant's documents in the service, so that requests send ids alone
-
-  sluice rank       ask a server
-
-  sluice status     what serves, what people do with it, and what each stage earns
-
-  sluice experiment compare versions on live traffic: canary, interleaving, shadow
-
-  sluice import     bring existing logs of clicks in (metarank, UBI, JSON lines, Parquet)
-
-  sluice log        look after the event log: compact, stats
-
-  sluice profiles   what is remembered of people for personal features: show, rebuild
-
-  sluice forget     remove a person from the log and the profiles, and list the models that learned from them
+`sluice demo` shows the whole circle in a minute or two; `sluice COMMAND --help` tells more of each.
 """
 
 REFUSED = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS))
 """What this machine says where nothing is wrong with the input, nor with Sluice."""
 
-app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-COMMANDS = {
-    "demo": demo,
-    "check": check,
-    "train": train,
-    "train-base": train_base,
-    "train-tenants": train_tenants,
-    "teach": teach,
-    "encode": encode,
-    "retrieve": retrieve,
-    "evaluate": evaluate,
-    "publish": publish,
-    "promote": promote,
-    "rollback": rollback,
-    "list": listing,
-    "serve": serve,
-    "status": status,
-    "rank": rank,
-    "import": import_,
-    "forget": forget,
+PLAIN = {
+    "demo": (demo, "the whole circle on the standard library's documentation"),
+    "check": (check, "read a cascade.toml: its plan, or what is wrong with it"),
+    "train": (train, "fit every stage from judgments or a log, publish a bundle"),
+    "train-base": (train_base, "one ranker that tenants can borrow from"),
+    "train-tenants": (train_tenants, "a ranker for each of many tenants, from a base"),
+    "teach": (teach, "scores of a ranker, for a smaller one to learn from"),
+    "encode": (encode, "the vectors of a corpus, before any request"),
+    "retrieve": (retrieve, "what a sentence encoder finds in a whole collection"),
+    "evaluate": (evaluate, "what each stage brings: nDCG@10, significance, cost"),
+    "publish": (publish, "put a bundle into a store"),
+    "promote": (promote, "let a published version serve, if the gate agrees"),
+    "rollback": (rollback, "let the version before serve again"),
+    "list": (listing, "the versions in a store"),
+    "serve": (serve, "answer Rank calls over gRPC"),
+    "rank": (rank, "ask a server"),
+    "status": (status, "what serves, and what each stage earns"),
+    "import": (import_, "bring existing logs of clicks in"),
+    "forget": (forget, "remove a person from the log and the profiles"),
 }
-for name, module in COMMANDS.items():
-    app.command(name)(module.command)
+GROUPS = {
+    "models": (models, "bring other people's models in"),
+    "tenants": (tenants, "who uses the service: quotas, credentials, audit log"),
+    "documents": (documents, "keep documents in the service: requests send ids alone"),
+    "experiment": (experiment, "compare versions on live traffic"),
+    "log": (log, "look after the event log: compact, stats"),
+    "profiles": (profiles, "what is remembered of people for personal features"),
+}
+COMMANDS = {name: told for name, (_, told) in {**PLAIN, **GROUPS}.items()}
+ORDER = (
+    *("demo", "check", "train", "train-base", "train-tenants", "teach", "models", "encode", "retrieve"),
+    *("evaluate", "publish", "promote", "rollback", "list", "serve", "tenants", "documents", "rank"),
+    *("status", "experiment", "import", "log", "profiles", "forget"),
+)
+
+
+class InOrder(TyperGroup):
+    """Lists commands in the order in which they are used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """Their names."""
+        return list(ORDER)
+
+
+app = typer.Typer(
+    cls=InOrder, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+for name, (module, told) in PLAIN.items():
+    app.command(name, short_help=told)(module.command)
 models.app.command("distil-static")(distil_static.command)
-app.add_typer(documents.app, name="documents")
-app.add_typer(models.app, name="models")
-app.add_typer(log.app, name="log")
-app.add_typer(profiles.app, name="profiles")
-app.add_typer(experiment.app, name="experiment")
-app.add_typer(tenants.app, name="tenants")
+for name, (group, told) in GROUPS.items():
+    app.add_typer(group.app, name=name, short_help=told)
 
 
 def main() -> None:
