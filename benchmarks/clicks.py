@@ -16,11 +16,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
+from typing import Any
 
 import grpc
 import numpy as np
@@ -40,6 +42,8 @@ from features.columns import Rows
 from serving.testing import serving_process
 from sluice import Interaction
 from sluice.feedback import to_record
+from training.clicks.dbn import DynamicBayesian
+from training.clicks.em import FEW
 from training.clicks.impressions import Source
 from training.clicks.pairs import Pairs
 from training.clicks.readers import JoinedReader
@@ -54,6 +58,8 @@ QUERIES = 100_000
 DAYS = 10
 SMALL = 1_000_000
 """Events of a log that may be measured several times, and joined in memory."""
+LARGE, ROUNDS = 20_000_000, 3
+"""Events beyond which the full DBN would take an hour and more."""
 RECORD = "/sluice.v1.Feedback/Record"
 THREADS = 8
 TURNS = 3
@@ -174,8 +180,17 @@ def learning(folder: Path, events: int) -> Iterator[Row]:
     pairs: list[Pairs] = []
     yield from rates("queries' documents", events, *cost(lambda: pairs.append(Pairs.of(kept[0]))))
     yield Row(case_of(events), "queries' documents", len(pairs[0]), "of them")
+    for name, model in fitted(events):
+        yield from rates(f"fit {name}", events, *cost(partial(model.fit, kept[0], pairs[0])))
+
+
+def fitted(events: int) -> Iterator[tuple[str, Any]]:
+    """The click models; of a large log the full DBN, whose rounds are passes over the disk, in part only."""
     for model in MODELS:
-        yield from rates(f"fit {model.name}", events, *cost(partial(model.fit, kept[0], pairs[0])))
+        if events > LARGE and isinstance(model, DynamicBayesian):
+            yield f"{model.name}, {ROUNDS} rounds", replace(model, patience=replace(FEW, rounds=ROUNDS))
+        else:
+            yield model.name, model
 
 
 def read(log: Join, folder: Path) -> Source:
