@@ -43,7 +43,6 @@ from serving.testing import serving_process
 from sluice import Interaction
 from sluice.feedback import to_record
 from training.clicks.dbn import DynamicBayesian
-from training.clicks.em import FEW
 from training.clicks.impressions import Source
 from training.clicks.pairs import Pairs
 from training.clicks.readers import JoinedReader
@@ -188,7 +187,10 @@ def fitted(events: int) -> Iterator[tuple[str, Any]]:
     """The click models; of a large log the full DBN, whose rounds are passes over the disk, in part only."""
     for model in MODELS:
         if events > LARGE and isinstance(model, DynamicBayesian):
-            yield f"{model.name}, {ROUNDS} rounds", replace(model, patience=replace(FEW, rounds=ROUNDS))
+            yield (
+                f"{model.name}, {ROUNDS} rounds",
+                replace(model, patience=replace(model.patience, rounds=ROUNDS)),
+            )
         else:
             yield model.name, model
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli.console import err, out
+from cli.console import note, out
 
 if TYPE_CHECKING:
     from cascade.tenants import Tenants
@@ -51,8 +51,8 @@ def borrow(
     if then.promote:
         key = target.tenant, target.ranker, made.version
         notes += promote_unasked(target.store, *key, "sluice train --base", now)
-    for note in notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for told in notes:
+        note(told)
     show(made.choice, lender.name)
     told = " and promoted" if then.promote else ""
     out.print(f"published {target.tenant}/{target.ranker}@{made.version}{told}", highlight=False)

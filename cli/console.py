@@ -19,6 +19,11 @@ out = Console()
 err = Console(stderr=True)
 
 
+def note(text: str) -> None:
+    """What a person should know beside what was asked for."""
+    err.print(f"note: {text}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def track(work: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
     """The items of `work`, under a progress bar that stays silent where nobody watches (no terminal)."""
     columns = (

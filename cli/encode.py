@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from cli.console import err, out, track
+from cli.console import note, out, track
 from cli.options import Json
 from features.errors import InvalidInput
 
@@ -75,9 +75,9 @@ def document_texts(corpus: "Documents", fields: tuple[str, ...], template: str) 
 def show(made: "Made", to: Path) -> None:
     """The counts for people."""
     if made.empty:
-        err.print(f"note: {made.empty} documents have no text, and so no vector", style="yellow")
+        note(f"{made.empty} documents have no text, and so no vector")
     if made.cut:
-        err.print(f"note: {made.cut} documents were truncated; --max-tokens allows more", style="yellow")
+        note(f"{made.cut} documents were truncated; --max-tokens allows more")
     fresh = made.vectors - made.reused
     out.print(
         f"{made.vectors} vectors of {made.dimension} in {to} ({fresh} made now, {made.reused} taken over)",

@@ -9,7 +9,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from cli.console import err, out, track
+from cli.console import err, note, out, track
 from cli.tables import narrow
 from features.errors import InvalidInput
 from training.metrics import MRR, NDCG, Conventions, Gain, NoRelevant
@@ -137,8 +137,8 @@ def show(found: "Evaluation") -> None:
     """The tables for people, the verdicts, and what they should know."""
     from training.verdict import percent
 
-    for note in found.notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for told in found.notes:
+        note(told)
     out.print(
         f"{found.ranker}, candidates: {found.settings.candidates}",
         markup=False,

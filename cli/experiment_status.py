@@ -11,7 +11,7 @@ from rich.table import Table
 from cascade.events import MICROS
 from cascade.experiments.declared import CANARY, Experiment
 from cascade.experiments.shadows import read_shadows
-from cli.console import err, out, track
+from cli.console import note, out, track
 from cli.tables import narrow
 from features.errors import NotReady
 from training.events.join import Join
@@ -62,8 +62,8 @@ def show(found: Judged) -> None:
         say(f"- people: {sizes}; sample ratios p = {found.ratio_p:.3g}", alarm(found.ratio_p))
     if found.draft_p is not None:
         say(f"- who drafted first: p = {found.draft_p:.3g}", alarm(found.draft_p))
-    for note in found.notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for told in found.notes:
+        note(told)
     ended = f" (ended {found.experiment.ended})" if found.experiment.ended else ""
     say(f"- {found.verdict}{ended}", STYLES.get(found.verdict, ""))
 

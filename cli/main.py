@@ -47,13 +47,14 @@ HELP = """Train, judge and serve learning-to-rank cascades.
 REFUSED = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS))
 """What this machine says where nothing is wrong with the input, nor with Sluice."""
 
-PLAIN = {
+COMMANDS: dict[str, tuple[Any, str]] = {
     "demo": (demo, "the whole circle on the standard library's documentation"),
     "check": (check, "read a cascade.toml: its plan, or what is wrong with it"),
     "train": (train, "fit every stage from judgments or a log, publish a bundle"),
     "train-base": (train_base, "one ranker that tenants can borrow from"),
     "train-tenants": (train_tenants, "a ranker for each of many tenants, from a base"),
     "teach": (teach, "scores of a ranker, for a smaller one to learn from"),
+    "models": (models, "bring other people's models in"),
     "encode": (encode, "the vectors of a corpus, before any request"),
     "retrieve": (retrieve, "what a sentence encoder finds in a whole collection"),
     "evaluate": (evaluate, "what each stage brings: nDCG@10, significance, cost"),
@@ -62,25 +63,17 @@ PLAIN = {
     "rollback": (rollback, "let the version before serve again"),
     "list": (listing, "the versions in a store"),
     "serve": (serve, "answer Rank calls over gRPC"),
-    "rank": (rank, "ask a server"),
-    "status": (status, "what serves, and what each stage earns"),
-    "import": (import_, "bring existing logs of clicks in"),
-    "forget": (forget, "remove a person from the log and the profiles"),
-}
-GROUPS = {
-    "models": (models, "bring other people's models in"),
     "tenants": (tenants, "who uses the service: quotas, credentials, audit log"),
     "documents": (documents, "keep documents in the service: requests send ids alone"),
+    "rank": (rank, "ask a server"),
+    "status": (status, "what serves, and what each stage earns"),
     "experiment": (experiment, "compare versions on live traffic"),
+    "import": (import_, "bring existing logs of clicks in"),
     "log": (log, "look after the event log: compact, stats"),
     "profiles": (profiles, "what is remembered of people for personal features"),
+    "forget": (forget, "remove a person from the log and the profiles"),
 }
-COMMANDS = {name: told for name, (_, told) in {**PLAIN, **GROUPS}.items()}
-ORDER = (
-    *("demo", "check", "train", "train-base", "train-tenants", "teach", "models", "encode", "retrieve"),
-    *("evaluate", "publish", "promote", "rollback", "list", "serve", "tenants", "documents", "rank"),
-    *("status", "experiment", "import", "log", "profiles", "forget"),
-)
+"""In the order of use: a module has a `command`, or an `app` with several."""
 
 
 class InOrder(TyperGroup):
@@ -88,17 +81,18 @@ class InOrder(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         """Their names."""
-        return list(ORDER)
+        return list(COMMANDS)
 
 
 app = typer.Typer(
     cls=InOrder, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-for name, (module, told) in PLAIN.items():
-    app.command(name, short_help=told)(module.command)
 models.app.command("distil-static")(distil_static.command)
-for name, (group, told) in GROUPS.items():
-    app.add_typer(group.app, name=name, short_help=told)
+for name, (module, told) in COMMANDS.items():
+    if hasattr(module, "app"):
+        app.add_typer(module.app, name=name, short_help=told)
+    else:
+        app.command(name, short_help=told)(module.command)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cascade.names import DEFAULT
-from cli.console import err
+from cli.console import err, note
 from cli.options import Expected, Ranker, Store, Tenant
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def ask(
 
 def tell(decision: "Decision", force: bool) -> None:
     """Reasons and notes, a line each, on standard error: standard output is the version alone."""
-    for note in decision.notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for told in decision.notes:
+        note(told)
     for why in decision.reasons:
         err.print(f"- {why}", style="red", markup=False, highlight=False, soft_wrap=True)
     if decision.reasons:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cascade.names import DEFAULT
-from cli.console import err
+from cli.console import err, note
 from cli.options import Ranker, Store, Tenant
 
 
@@ -25,7 +25,7 @@ def command(
     shelf = DirectoryStore(store)
     version = shelf.publish(tenant, ranker, bundle)
     if promote:
-        for note in promote_unasked(shelf, tenant, ranker, version, "sluice publish", datetime.now(UTC)):
-            err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        for told in promote_unasked(shelf, tenant, ranker, version, "sluice publish", datetime.now(UTC)):
+            note(told)
     typer.echo(version)
     err.print(f"{'published and promoted' if promote else 'published'} for {tenant}/{ranker}")

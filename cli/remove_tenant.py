@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import err
+from cli.console import err, note
 from cli.options import Store
 from features.errors import NotFound
 
@@ -61,7 +61,7 @@ def command(
     err.print(f"removed {name}: {', '.join(taken)}", highlight=False)
     for what, told in STAYS.items():
         if what not in taken:
-            err.print(f"note: {told}", style="yellow", highlight=False, soft_wrap=True)
+            note(told)
     sweep(store, *([log] if log else []))
 
 
@@ -76,7 +76,7 @@ def is_known(known: "Tenants", name: str, elsewhere: bool) -> bool:
     except NotFound:
         if not elsewhere:
             raise
-        err.print(f"note: the store has no tenant {name}", style="yellow", highlight=False)
+        note(f"the store has no tenant {name}")
         return False
     return True
 

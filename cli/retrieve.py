@@ -10,7 +10,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from cli.console import err, out, track
+from cli.console import note, out, track
 from cli.encode import document_texts
 from features.errors import InvalidInput
 
@@ -95,8 +95,8 @@ def command(
     base = str(against) if against is not None else BM25
     after, before = (scores[each][f"recall@{depth}"] for each in (str(model), base))
     verdict = compare(after, before, base, seed)
-    for note in data.notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for told in data.notes:
+        note(told)
     show(scores, verdict, depth, judge)
     if run:
         lists = [found[str(model)], found[BM25]] if with_bm25 else [found[str(model)]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from cli.console import err, out, track
+from cli.console import note, out, track
 from cli.options import Json
 from features.errors import InvalidInput
 
@@ -54,8 +54,8 @@ def command(
         scorer = published(store, tenant, ranker, version, stage)
     index = once(lambda: corpus_index(data.documents, track))
     lists, notes = candidates_of(data, candidates, index, track)
-    for note in (*data.notes, *notes):
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for told in (*data.notes, *notes):
+        note(told)
     show(teach(data, lists, scorer, to, track), to, json)
 
 

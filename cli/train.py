@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cli.borrow import Then, borrow
-from cli.console import err, out, track
+from cli.console import note, out, track
 from cli.options import AllowPrivate
 from cli.train_log import train_log
 from features.errors import InvalidInput
@@ -126,8 +126,8 @@ def command(
     notes = trained.notes
     if promote:
         notes += promote_unasked(target.store, tenant, ranker, version, "sluice train", now)
-    for note in notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for told in notes:
+        note(told)
     out.print(table(trained))
     for stage in trained.stages:
         if stage.fit.get("curve"):

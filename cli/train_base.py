@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cascade.names import DEFAULT
-from cli.console import err, out, track
+from cli.console import err, note, out, track
 from cli.options import Ranker, Store
 from cli.train_tenants import By, Candidates, Collection, Collections, Queries, members_of
 
@@ -68,8 +68,8 @@ def command(
     notes = trained.notes
     if promote:
         notes += promote_unasked(target.store, tenant, ranker, version, "sluice train-base", now)
-    for note in notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for told in notes:
+        note(told)
     out.print(table(trained))
     learned = ", ".join(f"{each.tenant} ({each.queries})" for each in sources)
     out.print(f"learned from {learned}", highlight=False, markup=False)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.borrow import Then
-from cli.console import err, out
+from cli.console import note, out
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,8 +34,8 @@ def train_log(task: "LogTask", target: "Target", context: "Context", then: Then)
         notes += promote_unasked(
             target.store, target.tenant, target.ranker, version, "sluice train --log", now
         )
-    for note in notes:
-        err.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for told in notes:
+        note(told)
     out.print(events(learned))
     out.print(table(learned))
     out.print(places(learned), markup=False, highlight=False, soft_wrap=True)

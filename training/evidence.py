@@ -17,7 +17,7 @@ from cascade.ranker import Ranker
 from cascade.request import RankRequest
 from features.batch import CandidateBatch
 from features.errors import InvalidInput, NotFound, SluiceError
-from training.experiments.evidence import Gain, tried_of
+from training.experiments.evidence import Difference, tried_of
 from training.experiments.judge import KIND as EXPERIMENT
 from training.gate import Evidence, Judged, Logged
 from training.learned import digests_of
@@ -188,7 +188,7 @@ class Deciding(msgspec.Struct, frozen=True):
 
     family: str
     method: str
-    difference: Gain
+    difference: Difference
 
 
 class OnLog(msgspec.Struct, frozen=True):
@@ -207,7 +207,7 @@ class OnLog(msgspec.Struct, frozen=True):
 def log_of(made: Mapping[str, Any], data: Mapping[str, Any]) -> Logged:
     """The gain by the deciding estimator; `data` is of the candidate's manifest."""
     found = converted(made, OnLog)
-    first = found.estimates[0] if found.estimates else Deciding("none", "", Gain(0.0, 0.0, 0.0))
+    first = found.estimates[0] if found.estimates else Deciding("none", "", Difference(0.0, 0.0, 0.0))
     return Logged(
         measure=f"reward a page ({first.family}, {first.method})",
         difference=first.difference.value,

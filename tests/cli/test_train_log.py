@@ -131,19 +131,16 @@ def test_what_cannot_be_right_is_one_sentence(
         shop.train(*more)
 
 
+def train(shop: Shop, *more: str) -> Any:
+    """What comes of `sluice train` for the shop's cascade with these options."""
+    config = str(shop.folder / "cascade.toml")
+    known = ["train", "--store", str(shop.store.root), "--tenant", TENANT, "--config", config]
+    return CliRunner().invoke(app, [*known, *more])
+
+
 def test_one_of_collection_and_log_is_needed(shop: Shop) -> None:
     """Without either there is nothing to learn from."""
-    words = [
-        "train",
-        "--store",
-        shop.store.root,
-        "--tenant",
-        TENANT,
-        "--config",
-        shop.folder / "cascade.toml",
-    ]
-    result = CliRunner().invoke(app, [str(each) for each in words])
-    assert isinstance(result.exception, InvalidInput)
+    assert isinstance(train(shop).exception, InvalidInput)
 
 
 @pytest.mark.parametrize(
@@ -157,16 +154,7 @@ def test_one_of_collection_and_log_is_needed(shop: Shop) -> None:
 )
 def test_an_option_that_nothing_would_read_is_refused(shop: Shop, more: list[str], option: str) -> None:
     """Rather than that a training quietly does something else than what was asked for."""
-    known = [
-        "train",
-        "--store",
-        shop.store.root,
-        "--tenant",
-        TENANT,
-        "--config",
-        shop.folder / "cascade.toml",
-    ]
-    result = CliRunner().invoke(app, [str(each) for each in [*known, *more]])
+    result = train(shop, *more)
     assert isinstance(result.exception, InvalidInput)
     assert result.exception.path == option
 

@@ -120,8 +120,8 @@ class ByGroup:
         return enough & enough[:, :1]
 
     def shrunk(self, pages: Impressions, *, resamples: int = 50, seed: int = 7) -> Doubles:
-        """float64[groups, K]: θ_k / θ_1 of each group, drawn to the whole as far as its own figures are
-        unsure.
+        """float64[groups, K]: θ_k / θ_1 of each group, over that of the whole: drawn to 1 as far as its own
+        figures are unsure.
 
         Empirical Bayes on the logarithm: w = τ²/(τ² + s²), s from resampled pages, τ² the variance between
         groups beyond s (DerSimonian and Laird, 1986, with the whole's figure as the mean: τ² = (Q - n)/Σ
@@ -135,8 +135,8 @@ class ByGroup:
         deviation = own.deviation.reshape(shape)
         drawn = np.array([toward(value[:, k], deviation[:, k], whole[k]) for k in range(self.positions)]).T
         last = np.maximum.accumulate(np.where(told, np.arange(self.positions), 0), axis=1)
-        shares: Doubles = np.exp(whole + np.take_along_axis(drawn - whole, last, axis=1))
-        return shares
+        ratios: Doubles = np.exp(np.take_along_axis(drawn - whole, last, axis=1))
+        return ratios
 
 
 def toward(values: Doubles, deviations: Doubles, whole: float) -> Doubles:

@@ -10,7 +10,7 @@ from training.experiments.judge import MISMATCH
 from training.gate import Tried
 
 
-class Gain(msgspec.Struct, frozen=True):
+class Difference(msgspec.Struct, frozen=True):
     """A difference with its interval, as a status and an evaluation on a log have it."""
 
     value: float
@@ -24,7 +24,7 @@ class OfArm(msgspec.Struct, frozen=True):
     version: str
     group: str
     pages: int
-    difference: Gain | None
+    difference: Difference | None
 
 
 class Declared(msgspec.Struct, frozen=True):

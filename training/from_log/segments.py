@@ -11,7 +11,7 @@ import numpy as np
 
 from features.columns import Doubles, Rows
 from features.errors import InvalidInput
-from training.clicks.intervals import ByGroup, ungrouped
+from training.clicks.intervals import ByGroup
 from training.from_log.examination import LEAST, Examination
 from training.from_log.pages import LogPages
 from training.from_log.settings import Learning
@@ -28,11 +28,9 @@ def apart(found: Examination, pages: LogPages, learning: Learning, seed: int) ->
         return found
     shown = pages.impressions()
     width = len(found.propensity)
-    own = ByGroup(len(pages.segments), width).shrunk(
-        shown, resamples=max(learning.resamples, RESAMPLES), seed=seed
-    )
-    whole = np.exp(ByGroup(1, width)(ungrouped(shown)))
-    curves: Doubles = np.maximum(found.propensity * own / whole, LEAST)
+    resamples = max(learning.resamples, RESAMPLES)
+    ratios = ByGroup(len(pages.segments), width).shrunk(shown, resamples=resamples, seed=seed)
+    curves: Doubles = np.maximum(found.propensity * ratios, LEAST)
     return replace(found, segments=pages.segments, apart=curves)
 
 

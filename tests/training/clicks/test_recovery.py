@@ -176,14 +176,14 @@ def test_small_groups_are_drawn_to_the_whole_and_large_ones_keep_their_own(simul
         for at, one in enumerate((desk, phone, few))
     ]
     settings = ByGroup(groups=4, positions=5)
-    found = settings.shrunk(joined(groups), resamples=10)
     own = np.exp(settings(joined(groups))).reshape(4, 5)
-    np.testing.assert_allclose(found[0], THETA, rtol=0.1)
-    np.testing.assert_allclose(found[1], steep, atol=0.05)
     whole = np.exp(
         ByGroup(1, 5)(
             Impressions.of(*(getattr(joined(groups), n) for n in ("query", "documents", "clicked")))
         )
     )
+    found = whole * settings.shrunk(joined(groups), resamples=10)
+    np.testing.assert_allclose(found[0], THETA, rtol=0.1)
+    np.testing.assert_allclose(found[1], steep, atol=0.05)
     assert (np.abs(found[2] - whole) <= np.abs(own[2] - whole) + 1e-9).all()
     np.testing.assert_allclose(found[3], whole)
