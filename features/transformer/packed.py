@@ -17,8 +17,9 @@ Ids = NDArray[np.int32]
 
 INPUTS = ("ids", "typ", "pos", "gidx", "lengths", "fidx", "cls")
 """Names of the graph's inputs."""
-WIDTH = 16
-"""Padded widths are multiples of this: a width of 512-bit registers, and few enough to fill batches."""
+WIDTH = 8
+"""Padded widths are multiples of this: half a 512-bit register, so that little is padded, and few enough
+widths to fill batches. Against 16, a fiftieth more of titles a second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,19 +41,19 @@ class Packing:
 
     def write(self, variant: str, fit: Sequence[Pair]) -> bytes:
         """The model in a variant, calibrated on `fit` where it takes that."""
-        content: bytes = self.model(self.linear(variant, fit)).SerializeToString()
+        linear, writer = self.linear(variant, fit), self.writer
+        if isinstance(linear, Static):
+            writer, activations = writer.folded(linear.activations)
+            linear = Static(activations)
+        content: bytes = model(writer, linear).SerializeToString()
         return content
 
     def reference(self) -> Run:
         """Full precision, word vectors too where they fit."""
         weights = sum(tensor.nbytes for tensor in self.writer.checkpoint.tensors.values())
-        session = open_model(self.model(Float(), small=weights > LARGEST))
+        session = open_model(model(self.writer, Float(), small=weights > LARGEST))
         task = self.writer.output.task
         return lambda pairs: session.run([task], feed(pairs))[0]
-
-    def model(self, linear: Linear, small: bool = True) -> Any:
-        """The packed model with one way of linear layers."""
-        return self.writer.write(linear, small).model(INPUTS, self.writer.outputs)
 
     def linear(self, variant: str, fit: Sequence[Pair]) -> Linear:
         """The linear layers of a variant."""
@@ -77,3 +77,8 @@ class Packing:
             for name, values in zip(layers.reads, found, strict=True):
                 parts[name].append(sampled([values], self.random, 64))
         return {name: sampled(values, self.random) for name, values in parts.items()}
+
+
+def model(writer: Packed, linear: Linear, small: bool = True) -> Any:
+    """The packed model with one way of linear layers."""
+    return writer.write(linear, small).model(INPUTS, writer.outputs)

@@ -1,13 +1,21 @@
 """A small random BERT, made-up pairs of texts, and tiny models of transformers of every family."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from features.columns import Floats
+from features.transformer.packed import Pair, feed
 from tests.support import require
 from training.export import Checkpoint
+from training.export.families import INPUTS, Packed
+from training.export.families.postnorm import PostNorm
+from training.export.linear import Float, Static
+from training.export.quantise import Activation
+from training.export.reading import outputs
+from training.export.run import open_model
 from training.export.testing import (
     byte_level,
     made_pairs,
@@ -62,3 +70,36 @@ def saved(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Saved:
         return made[family]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def folds() -> Callable[[Packed, Sequence[Pair]], None]:
+    """Checks that a writer computes the same, smoothing apart or in the weights."""
+
+    def check(writer: Packed, pairs: Sequence[Pair]) -> None:
+        layers, random = Float(), np.random.default_rng(4)
+        writer.write(layers)
+        calibrated = {
+            name: Activation(0.05, 120, *drawn(weight.shape, random))
+            for name, (weight, _) in layers.weights.items()
+        }
+        folded, left = writer.folded(calibrated)
+        gone = [name for name, one in left.items() if one.smooth is None]
+        assert len(gone) == (writer.shape.layers if isinstance(writer, PostNorm) else 0)
+        apart, within = (made(one, Static(of), pairs) for one, of in ((writer, calibrated), (folded, left)))
+        assert np.ptp(apart) > 0
+        np.testing.assert_allclose(within, apart, atol=0.03 * float(np.ptp(apart)))
+
+    return check
+
+
+def drawn(shape: tuple[int, ...], random: np.random.Generator) -> tuple[Floats, Floats]:
+    """What a layer's input is divided by, and a correction of its output."""
+    smooth, correction = np.exp(random.normal(0, 0.7, shape[0])), random.normal(0, 0.3, shape[1])
+    return smooth.astype(np.float32), correction.astype(np.float32)
+
+
+def made(writer: Packed, linear: Static, pairs: Sequence[Pair]) -> Floats:
+    """What the graph gives."""
+    session = open_model(writer.write(linear).model(INPUTS, writer.outputs))
+    return outputs(lambda some: session.run(list(writer.outputs), feed(some))[0], pairs)

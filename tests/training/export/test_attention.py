@@ -1,12 +1,15 @@
 """Attention of packed rows against its definition, and a pair's bits in any company."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 
 from features.columns import Floats
+from features.transformer.model import VECTOR
 from features.transformer.packed import Pair, feed
 from features.transformer.session import SessionSettings, create
-from training.export.families import INPUTS
+from training.export.families import INPUTS, Output, Packed
 from training.export.families.attention import attend_all, attend_first, lay_out
 from training.export.families.bert import Bert
 from training.export.graph import Graph
@@ -100,3 +103,12 @@ def test_every_precision_has_a_graph(linear: Linear) -> None:
     found = open_model(model).run(["score"], feed(some()))[0]
     assert np.isfinite(found).all()
     assert np.ptp(found) > 0
+
+
+@pytest.mark.parametrize("output", [Output(), Output(VECTOR)])
+def test_smoothed_values_spare_the_layer_behind_them_a_pass(
+    folds: Callable[[Packed, Sequence[Pair]], None], output: Output
+) -> None:
+    """Attention's output may be smoothed in the weights of its values: outputs stay what they are."""
+    checkpoint = random_checkpoint(wordpiece(made_words(60, np.random.default_rng(0))))
+    folds(Bert(checkpoint, output), some())

@@ -1,6 +1,6 @@
 """Every family's packed graph against transformers itself: scores, vectors, tokens, batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from features.transformer.model import PACKED
 from features.transformer.packed import Pair, feed
 from training.export import Gate, export
 from training.export.checkpoint import read_checkpoint
-from training.export.families import FAMILIES, INPUTS, Output, writer_of
+from training.export.families import FAMILIES, INPUTS, Output, Packed, writer_of
 from training.export.layouts import layout_of
 from training.export.linear import Float
 from training.export.reading import outputs
@@ -168,6 +168,14 @@ def test_the_stage_survives_odd_texts(saved: Saved, pairs: Texts, family: str, t
     assert any("truncated to 128 tokens" in warning for warning in made.warnings)
     alone = [stage.score(*candidates([texts[row]]), NEVER).scores[0] for row in rows]
     np.testing.assert_array_equal(made.scores[rows], alone)
+
+
+@EACH
+def test_smoothing_moves_into_the_weights_of_every_family(
+    saved: Saved, pairs: Texts, folds: Callable[[Packed, Sequence[Pair]], None], family: str
+) -> None:
+    """Whatever a family calls its tensors: its scores stay what they are."""
+    folds(writer_of(read_checkpoint(saved(family))), read_pairs(saved(family), pairs[:20]))
 
 
 def candidates(texts: list[str]) -> tuple[CandidateBatch, FeatureMatrix]:

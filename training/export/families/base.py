@@ -27,7 +27,7 @@ from training.export.checkpoint import CONFIG, Checkpoint, check_vocabulary
 from training.export.families.config import one_label
 from training.export.graph import MICROSOFT, Graph
 from training.export.linear import Linear
-from training.export.quantise import quantise_rows
+from training.export.quantise import Activation, quantise_rows
 
 INPUTS = {
     "ids": ("T",),
@@ -122,6 +122,11 @@ class Packed(ABC):
     @abstractmethod
     def score(self, graph: Graph, linear: Linear, top: str) -> None:
         """`score[B]` of the pooled rows `top[B, H]`."""
+
+    def folded(self, activations: Mapping[str, Activation]) -> "tuple[Packed, Mapping[str, Activation]]":
+        """The same function with less to do when it is run: the smoothing of a layer that reads what another
+        one makes, by nothing but sums, moves into that one's weights. Here there is none."""
+        return self, activations
 
     @property
     def pooling(self) -> str:

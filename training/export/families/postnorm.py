@@ -5,6 +5,7 @@ their tensors, in what is added to word vectors and in their head.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from training.export.families.base import Packed, Shape
 from training.export.families.config import expect, size
 from training.export.graph import Graph
 from training.export.linear import Linear
+from training.export.quantise import Activation
 
 
 class PostNorm(Packed):
@@ -102,6 +104,30 @@ class PostNorm(Packed):
         grown = linear(graph, grow, middle, *self.dense(grow, wide, inner))
         narrow = linear(graph, shrink, graph.add("Gelu", grown), *self.dense(shrink, inner, wide))
         return self.norm(graph, f"{at}.output.LayerNorm", graph.add("Add", narrow, middle))
+
+    def folded(self, activations: Mapping[str, Activation]) -> tuple[Packed, Mapping[str, Activation]]:
+        """Attention mixes values by weights that sum to 1, so they may come smoothed for the layer behind it:
+        one pass over `[T, H]` less a layer."""
+        tensors, folded, wide = dict(self.checkpoint.tensors), dict(activations), self.shape.hidden
+        for layer in range(self.shape.layers):
+            at = f"encoder.layer.{layer}.attention"
+            value, out, joined = f"{at}.self.value", f"{at}.output.dense", f"{at}.self.qkv"
+            smooth = activations[out].smooth
+            if smooth is None:
+                continue
+            (weight, bias), after = self.dense(value, wide, wide), self.tensor(f"{out}.weight", wide, wide)
+            tensors[self.held(f"{value}.weight")] = (weight / smooth).T
+            tensors[self.held(f"{value}.bias")] = bias / smooth
+            tensors[self.held(f"{out}.weight")] = after * smooth
+            folded[out] = replace(folded[out], smooth=None)
+            if joined in folded:
+                *others, own = np.split(folded[joined].correction, 3)
+                folded[joined] = replace(folded[joined], correction=np.concatenate([*others, own / smooth]))
+        return type(self)(replace(self.checkpoint, tensors=tensors), self.output), folded
+
+    def held(self, name: str) -> str:
+        """Where the checkpoint has a tensor of the body, by its name in BERT."""
+        return self.prefix + self.named(name)
 
     def attention(self, graph: Graph, linear: Linear, at: str, hidden: str, asking: str, back: str) -> str:
         """Attention of the `asking` rows over all tokens of their own pair."""
