@@ -18,9 +18,10 @@ from cascade.deadline import Deadline
 from cascade.stage import CHARACTERS_OF_A_TOKEN, StageResult, StageSpec
 from cascade.stages.bi_encoding.run import Run
 from cascade.stages.bi_encoding.training import BiEncoderTraining
-from cascade.stages.blend import blended, check_weights
+from cascade.stages.blend import ZSCORE, blended, check_blend
 from cascade.stages.cross_encoding.template import documents, parse_template
 from cascade.stages.embedded import EMBEDDED
+from cascade.stages.linear import Normalise
 from features.batch import CandidateBatch
 from features.columns import Input, Kind
 from features.matrix import FeatureMatrix
@@ -46,8 +47,10 @@ class BiEncoder(StageSpec, frozen=True, kw_only=True):
         max_tokens: of a text, prefix and special tokens included; more is cut and reported.
         batch_tokens: of a micro-batch; between 192 and 768 fits processor caches.
         cache_mb: for vectors, by content.
-        blend: columns to weigh the score against, and their weights beside its own 1, all z-scored within the
-            query (`cascade/stages/blend.py`); without it the score is the plain cosine or product.
+        blend: columns to weigh the score against, and their weights beside its own 1
+            (`cascade/stages/blend.py`); without it the score is the plain cosine or product.
+        normalise: how the parts of the blend are put on one scale within the query's candidates, as in a
+            `linear` stage; `none` = each as it is.
         train: how training goes on from the weights.
     """
 
@@ -68,6 +71,7 @@ class BiEncoder(StageSpec, frozen=True, kw_only=True):
     batch_tokens: Positive = 512
     cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 256
     blend: dict[str, float] = msgspec.field(default_factory=dict)
+    normalise: Normalise = ZSCORE
     train: BiEncoderTraining = BiEncoderTraining()
 
     def __post_init__(self) -> None:
@@ -80,12 +84,12 @@ class BiEncoder(StageSpec, frozen=True, kw_only=True):
                 "training changes the encoder, so that vectors made before do not fit it; train first, then"
                 " name the trained model in weights and leave train.epochs at 0"
             )
-        check_weights(self.blend)
+        check_blend(self.blend, self.normalise)
 
     @property
     def listwise(self) -> bool:
-        """True where the score is weighed against columns, on the scale of the list."""
-        return bool(self.blend)
+        """True where the score is weighed against columns on the scale of the list."""
+        return bool(self.blend) and self.normalise != "none"
 
     def columns(self, features: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002 (it names its own)
         """The columns that the score is weighed against."""
@@ -157,4 +161,5 @@ class LoadedBiEncoder:
         run = Run(self, batch)
         run.late = deadline.expired or not run.read(deadline)
         result = run.result()
-        return replace(result, scores=blended(result.scores, matrix, self.spec.blend))
+        spec = self.spec
+        return replace(result, scores=blended(result.scores, matrix, spec.blend, spec.normalise))

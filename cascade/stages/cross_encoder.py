@@ -16,11 +16,12 @@ import msgspec
 
 from cascade.deadline import Deadline
 from cascade.stage import CHARACTERS_OF_A_TOKEN, Passage, Span, StageResult, StageSpec
-from cascade.stages.blend import blended, check_weights
+from cascade.stages.blend import ZSCORE, blended, check_blend
 from cascade.stages.cross_encoding.run import Run
 from cascade.stages.cross_encoding.template import documents, parse_template
 from cascade.stages.cross_encoding.training import CrossEncoderTraining
 from cascade.stages.embedded import EMBEDDED
+from cascade.stages.linear import Normalise
 from features.batch import CandidateBatch
 from features.columns import Input, Kind
 from features.errors import NotReady
@@ -47,8 +48,10 @@ class CrossEncoder(StageSpec, frozen=True, kw_only=True):
         batch_tokens: of a micro-batch at most; between 192 and 768 fits processor caches.
         cache_mb: for the tokens of documents, by content.
         weights: where training starts: `embedded`, or the directory of a checkpoint.
-        blend: columns to weigh the score against, and their weights beside its own 1, all z-scored within the
-            query (`cascade/stages/blend.py`); without it the score is the raw logit.
+        blend: columns to weigh the score against, and their weights beside its own 1
+            (`cascade/stages/blend.py`); without it the score is the raw logit.
+        normalise: how the parts of the blend are put on one scale within the query's candidates, as in a
+            `linear` stage; `none` = each as it is.
         train: how training goes on from there.
     """
 
@@ -66,6 +69,7 @@ class CrossEncoder(StageSpec, frozen=True, kw_only=True):
     cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 64
     weights: str = EMBEDDED
     blend: dict[str, float] = msgspec.field(default_factory=dict)
+    normalise: Normalise = ZSCORE
     train: CrossEncoderTraining = CrossEncoderTraining()
 
     def __post_init__(self) -> None:
@@ -75,12 +79,12 @@ class CrossEncoder(StageSpec, frozen=True, kw_only=True):
             raise ValueError(f"query_tokens must leave more than {SPECIAL} of max_tokens for the document")
         if self.passages and self.passages.tokens + self.query_tokens + SPECIAL > self.max_tokens:
             raise ValueError(f"passages.tokens, query_tokens and {SPECIAL} must fit into max_tokens")
-        check_weights(self.blend)
+        check_blend(self.blend, self.normalise)
 
     @property
     def listwise(self) -> bool:
-        """True where the score is weighed against columns, on the scale of the list."""
-        return bool(self.blend)
+        """True where the score is weighed against columns on the scale of the list."""
+        return bool(self.blend) and self.normalise != "none"
 
     def columns(self, features: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG002 (it names its own)
         """The columns that the score is weighed against."""
@@ -134,7 +138,8 @@ class LoadedCrossEncoder:
         """Logits, raw or blended, `float32[n]`; NaN with an outcome for a candidate that cannot be read."""
         run = Run(self.pairing, self.spec.passages, batch, self.spec.documents(batch))
         result = run.result(self.scheduler.run(run.windows(), deadline, self.spec.batch_tokens))
-        return replace(result, scores=blended(result.scores, matrix, self.spec.blend))
+        spec = self.spec
+        return replace(result, scores=blended(result.scores, matrix, spec.blend, spec.normalise))
 
     def quote(self, batch: CandidateBatch, spans: Mapping[int, Span]) -> Mapping[int, Passage]:
         """Row → the passage of its text that a span of tokens covers."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cascade.stages.blend import blended, check_weights
+from cascade.stages.blend import blended, check_blend
 from features.matrix import FeatureMatrix
 
 
@@ -24,6 +24,20 @@ def test_is_the_sum_of_z_scores_within_each_query() -> None:
     other = np.array([0, 2, 1.0])
     by_hand = (third - third.mean()) / third.std() + 0.5 * (other - other.mean()) / other.std()
     np.testing.assert_allclose(found, [-1 + 0.5, 1 - 0.5, *by_hand], rtol=1e-6)
+
+
+def test_parts_may_count_as_they_are() -> None:
+    """Nothing is normalised: scores close together move little, and what is missing adds nothing."""
+    scores = np.array([0.5, 0.25, np.nan], np.float32)
+    found = blended(scores, matrix({"bm25": [1, np.nan, 7]}, [0, 3]), {"bm25": -2.0}, "none")
+    np.testing.assert_array_equal(found, [0.5 - 2, 0.25, np.nan])
+
+
+def test_parts_may_be_put_between_their_least_and_most() -> None:
+    """Min-max as in a linear stage, over the rows that have a score."""
+    scores = np.array([2, 4, 8, np.nan], np.float32)
+    found = blended(scores, matrix({"bm25": [0, 5, 10, 99]}, [0, 4]), {"bm25": 2.0}, "minmax")
+    np.testing.assert_allclose(found, [0, 1 / 3 + 1, 3, np.nan], rtol=1e-6)
 
 
 def test_leaves_scores_alone_without_weights() -> None:
@@ -63,4 +77,10 @@ def test_scale_and_offset_of_a_column_do_not_matter(values: list[float], scale: 
 def test_refuses_weights_that_are_no_numbers() -> None:
     """NaN as a weight is named, not spread."""
     with pytest.raises(ValueError, match="bm25"):
-        check_weights({"bm25": float("nan")})
+        check_blend({"bm25": float("nan")}, "zscore")
+
+
+def test_refuses_to_normalise_nothing() -> None:
+    """Without blend nobody would read it."""
+    with pytest.raises(ValueError, match="there are none"):
+        check_blend({}, "none")

@@ -1,8 +1,9 @@
 """The ranker that comes with Sluice: it has seen no label of the collection that it ranks.
 
 BM25 and the static encoder's cosine, each on its own scale within the candidate list, are summed; the
-sentence encoder reads the best of them, the cross-encoder the best of those, and each weighs its word
-against what was known before. Alone none of the three is good everywhere; together they are.
+sentence encoder reads the best of them, the cross-encoder the best of those, and each adds its word to what
+was known before: cosines and logits as they are, so that a model says little of texts that it can't tell
+apart. Alone none of the three is good everywhere; together they are.
 """
 
 import json
@@ -49,7 +50,8 @@ keep = {sentences}
 name = "sentences"
 kind = "bi_encoder"
 fields = [{fields}]
-blend = {{ bm25 = 0.6 }}
+blend = {{ "stage.first" = 0.033 }}
+normalise = "none"
 keep = {keep}
 
 [[stages]]
@@ -58,7 +60,8 @@ kind = "cross_encoder"
 fields = [{fields}]
 max_tokens = 128
 query_tokens = 48
-blend = {{ "stage.sentences" = 1.0 }}
+blend = {{ "stage.sentences" = 21.0 }}
+normalise = "none"
 """
 
 
