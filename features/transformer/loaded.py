@@ -23,9 +23,11 @@ from features.transformer.model import (
     read_part,
 )
 from features.transformer.packed import Pair, feed
-from features.transformer.session import SESSIONS, Sessions
+from features.transformer.session import SESSIONS, Pause, Session, Sessions
 from features.transformer.wordpiece import WordPieces
 
+LONG = 128
+"""Tokens of a pair that takes a core longer than a micro-batch should."""
 GOLDEN_TOLERANCE = 0.02
 """Absolute and relative: machines round sums differently, and a value may fall on the next int8 step."""
 
@@ -35,12 +37,17 @@ class Model:
     """A transformer that is ready; safe to share among threads."""
 
     notes: Notes
-    session: Any
+    session: Session
     pieces: WordPieces
 
-    def run(self, pairs: Sequence[Pair]) -> Floats:
-        """One micro-batch: a score a pair, float32[n], or a vector a text, float32[n, dimension]."""
-        found: Floats = self.session.run([self.notes.task], self.feed(pairs))[0]
+    def run(self, pairs: Sequence[Pair], pause: Pause | None = None) -> Floats:
+        """One micro-batch: a score a pair, float32[n], or a vector a text, float32[n, dimension].
+
+        Long pairs, and all pairs of a large model, run in parts, with the `pause` between two. Other
+        micro-batches are as short as planning makes them.
+        """
+        long = max(map(len, pairs)) > LONG
+        found: Floats = self.session.run([self.notes.task], self.feed(pairs), pause, long)[0]
         return found
 
     def tokens(self, texts: Sequence[str]) -> Pair:
@@ -54,7 +61,7 @@ class Model:
         if self.notes.family != PADDED:
             return feed(pairs)
         made = padded.padded(pairs, self.notes.padding, self.notes.layout.segments, self.notes.max_tokens)
-        return {name: made[name] for name in names(self.session)}
+        return {name: made[name] for name in self.session.inputs}
 
 
 def load_model(directory: Path, sessions: Sessions = SESSIONS) -> Model:
@@ -69,7 +76,7 @@ def load_model(directory: Path, sessions: Sessions = SESSIONS) -> Model:
     return shared(notes, tokenizer, session_of(directory, notes, sessions), sessions)
 
 
-def session_of(directory: Path, notes: Notes, sessions: Sessions) -> Any:
+def session_of(directory: Path, notes: Notes, sessions: Sessions) -> Session:
     """The session of model.onnx; a file that is open already is not read again."""
     path = directory / MODEL
     if not notes.lender and path.is_file() and digest(path) == notes.digest:
@@ -79,7 +86,7 @@ def session_of(directory: Path, notes: Notes, sessions: Sessions) -> Any:
     return sessions.share(read_content(directory, notes), notes.digest, MODEL)
 
 
-def shared(notes: Notes, tokenizer: bytes, session: Any, sessions: Sessions) -> Model:
+def shared(notes: Notes, tokenizer: bytes, session: Session, sessions: Sessions) -> Model:
     """The model of a session: a tokenizer is as large as a small session, and golden outputs are run once.
 
     Raises:
@@ -89,16 +96,11 @@ def shared(notes: Notes, tokenizer: bytes, session: Any, sessions: Sessions) -> 
     key = sha256(msgspec.json.encode(notes) + tokenizer).hexdigest()
     model: Model | None = sessions.models.get(key)
     if model is None or model.session is not session:
-        check_inputs(notes, names(session))
+        check_inputs(notes, session.inputs)
         model = Model(notes, session, WordPieces.load(tokenizer))
         check_golden(model)
         sessions.models[key] = model
     return model
-
-
-def names(session: Any) -> list[str]:
-    """What a graph reads."""
-    return [value.name for value in session.get_inputs()]
 
 
 def check_inputs(notes: Notes, found: Sequence[str]) -> None:

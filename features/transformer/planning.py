@@ -10,6 +10,8 @@ arithmetic does not depend on its company.
 - *Which of its pairs.* The first that waits, and more of the same width from the `ahead` next ones: what is
   done when time runs out is the best part of the request.
 - *Who joins.* Pairs of other requests, as long as the batch is too small to be worth a run.
+- *Who overtakes.* Between two parts of a batch, a request of a lower level than those that it is run for,
+  unless its tenant would have to wait for theirs.
 
 Levels of doubling quanta: Corbató, Daggett and Daley 1962, "An Experimental Time-Sharing System".
 """
@@ -142,6 +144,22 @@ def next_batch(requests: Sequence[Waiting], now: Circumstances) -> list[Part]:
     for request, taken in parts:
         now.turns.charge(request.share, width * len(taken))
     return parts
+
+
+def overtakes(requests: Sequence[Waiting], running: Sequence[Waiting], now: Circumstances) -> bool:
+    """Whether who is next goes before what is being run and could be put off.
+
+    As levels are few, a batch is put off for others that are put off in turn only a few times.
+    """
+    if not requests:
+        return False
+    first = in_order(requests, now)[0]
+    ahead = now.turns.rank(first.share, first.since)
+    return all(
+        first.level < one.level
+        and (first.share == one.share or ahead <= now.turns.rank(one.share, now.spent))
+        for one in running
+    )
 
 
 def in_order(requests: Sequence[Waiting], now: Circumstances) -> list[Waiting]:

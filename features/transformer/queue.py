@@ -5,14 +5,22 @@ Which pairs go into the next micro-batch is decided in `planning.py`, and what c
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from threading import TIMEOUT_MAX, Condition, RLock, Thread
 
 from features.errors import NotReady
 from features.transformer.packed import Pair, width
-from features.transformer.planning import WORTH_A_RUN, Circumstances, Waiting, next_batch, turns
-from features.transformer.ticket import Infer, Limit, Outcome, Ticket, attempt
+from features.transformer.planning import (
+    WORTH_A_RUN,
+    Circumstances,
+    Waiting,
+    next_batch,
+    overtakes,
+    turns,
+)
+from features.transformer.ticket import Abandoned, Infer, Limit, Outcome, Ticket, attempt
 
 AHEAD = 64
 """Pairs regrouped by width at a time where there is a deadline, `UNHURRIED` where there is none."""
@@ -21,9 +29,14 @@ SMOOTHING = 0.1
 """Weight of the newest batch in the measured pace."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Batch:
-    """A micro-batch on its way: for every request that has a part, its ticket, positions and pairs."""
+    """A micro-batch on its way.
+
+    Attributes:
+        parts: for every request that has one, its ticket, positions and pairs.
+        begun: when; moved on by the time in which it was put off.
+    """
 
     parts: list[tuple[Ticket, list[int], list[Pair]]]
     begun: float
@@ -109,12 +122,15 @@ class Queue:
         """The next micro-batch, once there is one; None when the queue is closed."""
         with self.lock:
             while not self.closed:
-                self.drop_expired()
-                waiting = [one.waiting for one in self.tickets.values() if one.waiting.count]
-                if waiting:
+                if waiting := self.waiting():
                     return self.form(waiting)
                 self.work.wait()
         return None
+
+    def waiting(self) -> list[Waiting]:
+        """The requests that have pairs to run, without those for which nobody waits any more."""
+        self.drop_expired()
+        return [one.waiting for one in self.tickets.values() if one.waiting.count]
 
     def drop_expired(self) -> None:
         """Take requests out for which nobody waits any more."""
@@ -124,12 +140,42 @@ class Queue:
 
     def form(self, waiting: list[Waiting]) -> Batch:
         """A micro-batch of what waits."""
-        parts = next_batch(waiting, Circumstances(self.workers, self.spent, self.pace, self.turns))
+        parts = next_batch(waiting, self.circumstances)
         now = self.clock()
         chosen = [(self.tickets[one.arrival], positions) for one, positions in parts]
         batch = Batch([(ticket, some, ticket.begin(some, now)) for ticket, some in chosen], now)
         self.spent += batch.cells
         return batch
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What planning has to know."""
+        return Circumstances(self.workers, self.spent, self.pace, self.turns)
+
+    def run(self, batch: Batch) -> None:
+        """Run a micro-batch, and whatever overtakes it, and give every request its rows."""
+        with suppress(Abandoned):
+            self.deliver(batch, attempt(self.infer, batch.pairs, lambda: self.pause(batch)))
+
+    def pause(self, batch: Batch) -> None:
+        """Look up between two parts of a batch.
+
+        Raises:
+            Abandoned: if nobody waits for it any more.
+        """
+        while first := self.overtaking(batch):
+            start = self.clock()
+            self.run(first)
+            batch.begun += self.clock() - start
+
+    def overtaking(self, batch: Batch) -> Batch | None:
+        """The micro-batch that goes before the rest of this one, if any does."""
+        with self.lock:
+            waiting = self.waiting()
+            if self.closed or all(ticket.over for ticket, _, _ in batch.parts):
+                raise Abandoned
+            running = [ticket.waiting for ticket, _, _ in batch.parts]
+            return self.form(waiting) if overtakes(waiting, running, self.circumstances) else None
 
     def deliver(self, batch: Batch, outcome: Outcome) -> None:
         """Give every request its rows."""
@@ -167,6 +213,6 @@ def work(queue: Queue) -> None:
     while not queue.closed:
         try:
             while batch := queue.take():
-                queue.deliver(batch, attempt(queue.infer, batch.pairs))
+                queue.run(batch)
         except Exception as error:  # a fault of ours: requests get it, and the worker goes on
             queue.fail(error)

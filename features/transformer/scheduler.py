@@ -2,8 +2,8 @@
 
 A few worker threads take micro-batches out of the queue (`queue.py`; `planning.py` says which) and run them
 on the shared session. A request's own thread makes its pairs, a window at a time, while workers run those
-before, and waits. Between two batches, which is every few milliseconds, requests that are expired or
-cancelled leave the queue.
+before, and waits. Between two batches, and between two parts of a large model, requests that are expired or
+cancelled leave the queue, and one that was served much less goes first.
 
 It serves any graph that gives a row a pair: `score` is `[B]`, `vector` is `[B, d]`.
 """
@@ -13,12 +13,11 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from threading import RLock
 from time import perf_counter
-from typing import Any
 from weakref import WeakSet, WeakValueDictionary, finalize
 
 from features.transformer.packed import Pair
 from features.transformer.queue import Queue
-from features.transformer.session import cores
+from features.transformer.session import Session, cores
 from features.transformer.ticket import Done, Infer, Limit, Ticket
 
 BATCH_TOKENS = 512
@@ -30,7 +29,7 @@ class Scheduler:
     """One a session, shared by every stage that runs it; safe among threads.
 
     Args:
-        infer: runs a micro-batch. It is called on several threads at once.
+        infer: runs a micro-batch. It is called on several threads at once, and calls its `pause` in between.
         workers: how many threads call it; 0 = one a core.
         clock: seconds, for what is told of waiting.
     """
@@ -104,8 +103,8 @@ class Schedulers:
         self.lock = RLock()
         self.open: WeakValueDictionary[int, Scheduler] = WeakValueDictionary()
 
-    def of(self, session: Any, infer: Infer) -> Scheduler:
-        """The scheduler of an onnxruntime session; `infer` runs it, and must hold it."""
+    def of(self, session: Session, infer: Infer) -> Scheduler:
+        """The scheduler of an open model; `infer` runs it, and must hold it."""
         with self.lock:
             found = self.open.get(id(session))
             if found is None:
@@ -113,9 +112,9 @@ class Schedulers:
         return found
 
 
-def workers_for(session: Any) -> int:
+def workers_for(session: Session) -> int:
     """As many as the session's own threads leave cores for."""
-    threads = int(session.get_session_options().intra_op_num_threads)
+    threads = int(session.options.intra_op_num_threads)
     return max(1, cores() // max(1, threads))
 
 

@@ -1,6 +1,7 @@
 """onnxruntime sessions: their options in one place, and one session a file in the whole process."""
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
@@ -10,8 +11,14 @@ from weakref import WeakValueDictionary
 import onnxruntime
 
 from features.errors import Corrupt, NotReady
+from features.transformer.parts import divided
 
 ERRORS_ONLY = 3
+SMALL = 64_000_000
+"""Bytes of a model that may be kept twice."""
+
+Pause = Callable[[], None]
+"""What is called between the parts of a run; an error ends the run."""
 
 
 def cores() -> int:
@@ -58,16 +65,67 @@ class SessionSettings:
         return options
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A session of onnxruntime with the names of what it reads and gives."""
+
+    session: Any
+    reads: tuple[str, ...]
+    gives: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Session:
+    """An open model. Safe among threads.
+
+    Attributes:
+        parts: one behind the other (`parts.py`); each but the first also reads what the one before it gives.
+        whole: a small model in one piece too, which spares short texts the hundredth that every cut costs.
+        inputs: what the model reads.
+    """
+
+    parts: tuple[Part, ...]
+    whole: Part | None
+    inputs: tuple[str, ...]
+
+    @property
+    def options(self) -> Any:
+        """The effective `SessionOptions`, the same for every part."""
+        return self.parts[0].session.get_session_options()
+
+    def run(
+        self, outputs: Sequence[str], feed: Mapping[str, Any], pause: Pause | None = None, long: bool = True
+    ) -> list[Any]:
+        """The named outputs for some inputs.
+
+        Args:
+            outputs, feed: as onnxruntime takes them.
+            pause: is called between parts.
+            long: whether the run takes so long that it should have pauses, where the model may go without.
+        """
+        if self.whole and not long:
+            return list(self.whole.session.run(outputs, feed))
+        *before, last = self.parts
+        values = dict(feed)
+        for part in before:
+            given = part.session.run(part.gives, {name: values[name] for name in part.reads})
+            values |= zip(part.gives, given, strict=True)
+            if pause:
+                pause()
+        found: list[Any] = last.session.run(outputs, {name: values[name] for name in last.reads})
+        return found
+
+
 class Sessions:
     """Sessions by the digest of their file, alive as long as a stage holds them."""
 
     def __init__(self, settings: SessionSettings | None = None) -> None:
         self.settings = settings or SessionSettings()
-        self.open: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self.open: WeakValueDictionary[str, Session] = WeakValueDictionary()
         self.models: WeakValueDictionary[str, Any] = WeakValueDictionary()
         self.lock = Lock()
 
-    def share(self, content: bytes, digest: str = "", name: str = "model") -> Any:
+    def share(self, content: bytes, digest: str = "", name: str = "model") -> Session:
         """The session of a model's bytes, shared with whoever has the same content open.
 
         Raises:
@@ -84,16 +142,30 @@ class Sessions:
         return session
 
 
-def create(content: bytes, settings: SessionSettings, name: str = "model") -> Any:
+def create(content: bytes, settings: SessionSettings, name: str = "model") -> Session:
     """A session of its own.
 
     Raises:
         NotReady: if onnxruntime cannot run the model.
     """
     try:
-        return onnxruntime.InferenceSession(content, settings.options(), providers=["CPUExecutionProvider"])
+        parts = tuple(opened(part, settings) for part in divided(content))
+        small = len(parts) > 1 and len(content) <= SMALL
+        whole = opened(content, settings) if small else None
     except Exception as error:  # onnxruntime raises several kinds of its own
         raise NotReady(f"cannot be run: {str(error).splitlines()[0]}", path=name) from error
+    given = {name for part in parts[:-1] for name in part.gives}
+    read = dict.fromkeys(name for part in parts for name in part.reads)
+    return Session(parts, whole, tuple(name for name in read if name not in given))
+
+
+def opened(content: bytes, settings: SessionSettings) -> Part:
+    """One part of a model, ready to run."""
+    session = onnxruntime.InferenceSession(content, settings.options(), providers=["CPUExecutionProvider"])
+    reads, gives = (
+        tuple(value.name for value in some) for some in (session.get_inputs(), session.get_outputs())
+    )
+    return Part(session, reads, gives)
 
 
 SESSIONS = Sessions()

@@ -15,10 +15,11 @@ from features.errors import NotReady
 from features.fairness import Share
 from features.transformer.packed import Pair, width
 from features.transformer.planning import Waiting
+from features.transformer.session import Pause
 
 Values = NDArray[Any]
-Infer = Callable[[Sequence[Pair]], Values]
-"""Runs a micro-batch: values with a row a pair, `[b]` or `[b, d]`."""
+Infer = Callable[[Sequence[Pair], Pause], Values]
+"""Runs a micro-batch: values with a row a pair, `[b]` or `[b, d]`. It may call the pause in between."""
 
 GIVE_UP = 8
 """Pairs of a request that may fail before anything of it has succeeded; more is a failure of the model."""
@@ -82,14 +83,24 @@ class Outcome:
     failed: dict[int, Exception]
 
 
-def attempt(infer: Infer, pairs: Sequence[Pair]) -> Outcome:
-    """Run a micro-batch; where it fails, every pair of it alone, so that the error goes to its cause."""
+class Abandoned(Exception):
+    """Nobody waits any more for the micro-batch that is being run."""
+
+
+def attempt(infer: Infer, pairs: Sequence[Pair], pause: Pause) -> Outcome:
+    """Run a micro-batch; where it fails, every pair of it alone, so that the error goes to its cause.
+
+    Raises:
+        Abandoned: by the pause.
+    """
     try:
-        return Outcome(checked(infer(pairs), len(pairs)), {})
+        return Outcome(checked(infer(pairs, pause), len(pairs)), {})
+    except Abandoned:
+        raise
     except Exception as error:
         if len(pairs) == 1:
             return Outcome(np.zeros(1, np.float32), {0: error})
-    alone = [attempt(infer, [pair]) for pair in pairs]
+    alone = [attempt(infer, [pair], pause) for pair in pairs]
     failed = {row: one.failed[0] for row, one in enumerate(alone) if one.failed}
     like = next((one.values for one in alone if not one.failed), alone[0].values)
     blank = np.zeros_like(like)

@@ -79,14 +79,15 @@ class Watched:
     def __init__(self, session: Any, hear: Callable[[Any], None]) -> None:
         self.session, self.hear = session, hear
 
-    def run(self, outputs: Sequence[str], inputs: Any) -> Any:
+    def run(self, outputs: Sequence[str], inputs: Any, *how: Any) -> Any:
         """As the session does."""
         self.hear(inputs)
-        return self.session.run(outputs, inputs)
+        return self.session.run(outputs, inputs, *how)
 
-    def get_session_options(self) -> Any:
+    @property
+    def options(self) -> Any:
         """Those of a session on one thread: a single worker where the process has one core."""
-        return self.session.get_session_options()
+        return self.session.options
 
 
 def with_session(stage: LoadedCrossEncoder, session: Any, **spec: Any) -> LoadedCrossEncoder:
@@ -380,14 +381,14 @@ def test_session_options_take_effect(directory: Path, spinning: bool) -> None:
     """What the settings say is what the session runs with."""
     settings = SessionSettings(threads=2, spinning=spinning, arena=False)
     session = Sessions(settings).share((directory / "model.onnx").read_bytes())
-    options = session.get_session_options()
+    options = session.options
     assert options.intra_op_num_threads == min(2, cores())
     assert options.inter_op_num_threads == 1
     assert options.enable_cpu_mem_arena is False
     assert options.enable_mem_pattern is False
     assert options.graph_optimization_level.name == "ORT_ENABLE_ALL"
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == str(int(spinning))
-    assert session.get_providers() == ["CPUExecutionProvider"]
+    assert [part.session.get_providers() for part in session.parts] == [["CPUExecutionProvider"]]
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "model.json"])

@@ -141,8 +141,9 @@ def test_time_runs_out_within_a_document(
             calls[0] += 1
             return stage.model.session.run(*asked)
 
-        def get_session_options(self) -> Any:
-            return stage.model.session.get_session_options()
+        @property
+        def options(self) -> Any:
+            return stage.model.session.options
 
     spec = CrossEncoder(
         name="ce",

@@ -5,6 +5,7 @@ from math import inf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.fairness import LOW
 from features.fairness import Share as Tenant
 from features.transformer.planning import (
     PATIENCE,
@@ -15,6 +16,7 @@ from features.transformer.planning import (
     Part,
     Waiting,
     next_batch,
+    overtakes,
     turns,
 )
 
@@ -66,6 +68,33 @@ def test_every_pair_is_run_once_among_its_like(
         seen += pairs
     assert sorted(seen) == [(a, p) for a, pairs in enumerate(lists) for p in range(len(pairs))]
     assert all((one.cells, one.count, one.lanes) == (0, 0, {}) for one in made)
+
+
+def test_who_was_served_less_overtakes() -> None:
+    """By a level at least, and every request that the batch is run for."""
+    newcomer, long, longer = requests([16], [512] * 9, [512] * 9)
+    long.served, longer.served = QUANTUM, 3 * QUANTUM
+    now = Circumstances()
+    assert overtakes([newcomer, longer], [long], now)
+    assert overtakes([long], [longer], now)
+    assert not overtakes([long], [long], now)
+    assert not overtakes([longer], [long], now)
+    assert not overtakes([newcomer], [long, newcomer], now)
+    assert not overtakes([], [long], now)
+
+
+def test_nobody_overtakes_a_tenant_for_whom_his_own_has_to_wait() -> None:
+    """However little a request was served: its tenant had more of the machine, or is of a later class."""
+    newcomer, long = requests([16], [512] * 9)
+    long.served = QUANTUM
+    served = turns()
+    newcomer.share, long.share = Tenant("a"), Tenant("b")
+    served.charge(newcomer.share, 5 * QUANTUM)
+    served.charge(long.share, QUANTUM)
+    assert not overtakes([newcomer], [long], Circumstances(turns=served))
+    assert overtakes([newcomer], [long], Circumstances())
+    newcomer.share = Tenant("a", priority=LOW)
+    assert not overtakes([newcomer], [long], Circumstances())
 
 
 @settings(deadline=None, max_examples=50)

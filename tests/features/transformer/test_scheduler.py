@@ -20,6 +20,7 @@ from features.transformer import scheduler as module
 from features.transformer.packed import Pair
 from features.transformer.queue import AHEAD
 from features.transformer.scheduler import Scheduler, Schedulers
+from features.transformer.session import Pause
 from features.transformer.ticket import GIVE_UP, Done
 
 WAIT_S = 60.0
@@ -44,7 +45,7 @@ def pair(number: int, length: int = 5) -> Pair:
     return Pair(np.full(length, number, np.int32), 2)
 
 
-def value(pairs: Sequence[Pair]) -> Any:
+def value(pairs: Sequence[Pair], pause: Pause | None = None) -> Any:
     """float32[n]: the first id of each pair."""
     return np.array([one.ids[0] for one in pairs], np.float32)
 
@@ -57,7 +58,7 @@ class Model:
     opened: Semaphore = field(default_factory=lambda: Semaphore(0))
     ran: list[list[int]] = field(default_factory=list)
 
-    def __call__(self, pairs: Sequence[Pair]) -> Any:
+    def __call__(self, pairs: Sequence[Pair], pause: Pause | None = None) -> Any:
         self.ran.append([int(one.ids[0]) for one in pairs])
         self.entered.release()
         assert self.opened.acquire(timeout=WAIT_S)
@@ -68,6 +69,21 @@ class Model:
         for _ in range(batches):
             assert self.entered.acquire(timeout=WAIT_S)
             self.opened.release()
+
+
+@dataclass
+class InParts(Model):
+    """A model of two parts: a test lets each of them end."""
+
+    ended: list[list[int]] = field(default_factory=list)
+
+    def __call__(self, pairs: Sequence[Pair], pause: Pause | None = None) -> Any:
+        super().__call__(pairs)
+        assert pause
+        pause()
+        found = super().__call__(pairs)
+        self.ended.append(self.ran[-1])
+        return found
 
 
 @pytest.fixture
@@ -86,7 +102,7 @@ def test_every_pair_gets_its_own_value() -> None:
     np.testing.assert_array_equal(done.values, np.arange(300))
     assert (done.late, done.failed) == (False, {})
     assert done.tokens == sum(map(len, pairs))
-    vectors = Scheduler(lambda some: np.stack([value(some)] * 4, axis=1), 2).run(windows, FOREVER)
+    vectors = Scheduler(lambda some, _: np.stack([value(some)] * 4, axis=1), 2).run(windows, FOREVER)
     np.testing.assert_array_equal(vectors.values, np.arange(300)[:, None].repeat(4, axis=1))
 
 
@@ -141,7 +157,7 @@ def test_windows_are_made_only_as_fast_as_they_are_run() -> None:
     """What waits is bounded: a long request does not tokenise all its candidates at once."""
     most, ran, made = 0, 0, 0
 
-    def infer(pairs: Sequence[Pair]) -> Any:
+    def infer(pairs: Sequence[Pair], pause: Pause) -> Any:
         nonlocal ran, most
         most = max(most, made - ran)
         ran += len(pairs)
@@ -161,7 +177,7 @@ def test_windows_are_made_only_as_fast_as_they_are_run() -> None:
 def test_the_pair_at_fault_fails_alone() -> None:
     """A batch that fails is run pair by pair: its other pairs, of whatever request, get their values."""
 
-    def infer(pairs: Sequence[Pair]) -> Any:
+    def infer(pairs: Sequence[Pair], pause: Pause) -> Any:
         if any(one.ids[0] == 3 for one in pairs):
             raise RuntimeError("token 3")
         return value(pairs)
@@ -177,7 +193,7 @@ def test_a_failing_model_fails_requests_and_not_the_workers() -> None:
     """A request gets the model's error after a few pairs, and the next request is served."""
     calls, broken = 0, True
 
-    def infer(pairs: Sequence[Pair]) -> Any:
+    def infer(pairs: Sequence[Pair], pause: Pause) -> Any:
         nonlocal calls
         calls += 1
         if broken:
@@ -195,14 +211,14 @@ def test_a_failing_model_fails_requests_and_not_the_workers() -> None:
 def test_rows_that_do_not_fit_are_an_error() -> None:
     """A model that gives another number of rows than pairs is found out."""
     with pytest.raises(NotReady, match="3 rows for 1 pairs"):
-        Scheduler(lambda pairs: np.zeros(3, np.float32), 1).run([[pair(1)]], Until())
+        Scheduler(lambda pairs, _: np.zeros(3, np.float32), 1).run([[pair(1)]], Until())
 
 
 def test_time_runs_out_best_first() -> None:
     """What was done is the best part, and what waited is not run any more."""
     limit, calls = Until(), 0
 
-    def infer(pairs: Sequence[Pair]) -> Any:
+    def infer(pairs: Sequence[Pair], pause: Pause) -> Any:
         nonlocal calls
         calls += 1
         limit.expired = calls == 5
@@ -221,7 +237,7 @@ def test_time_runs_out_best_first() -> None:
 def test_no_time_at_all() -> None:
     """An expired request makes no pair and runs none."""
     calls: list[object] = []
-    done = Scheduler(lambda pairs: calls.append(pairs), 1).run(iter([[pair(1)]]), Until(expired=True))
+    done = Scheduler(lambda pairs, _: calls.append(pairs), 1).run(iter([[pair(1)]]), Until(expired=True))
     assert done.late
     assert not calls
 
@@ -249,6 +265,62 @@ def until(state: Any) -> None:
             return
         os.sched_yield()
     raise AssertionError("it never came to that")
+
+
+def test_one_who_was_served_less_overtakes_between_parts(pool: ThreadPoolExecutor) -> None:
+    """A newcomer goes before the rest of a long request's batch, which then goes on where it was."""
+    model = InParts()
+    scheduler = Scheduler(model, 1)
+    long = pool.submit(scheduler.run, [[pair(number, 512) for number in range(3)]], Until())
+    model.let(2)
+    assert model.entered.acquire(timeout=WAIT_S)
+    assert [one.waiting.level for one in scheduler.queue.tickets.values()] == [1]
+    newcomer = pool.submit(scheduler.run, [[pair(7)]], Until())
+    until(
+        lambda: (
+            len(scheduler.queue.tickets) == 2 and all(one.seen for one in scheduler.queue.tickets.values())
+        )
+    )
+    model.opened.release()
+    model.let(2)
+    assert newcomer.result(WAIT_S).values.tolist() == [7]
+    model.let(3)
+    assert long.result(WAIT_S).values.tolist() == [0, 1, 2]
+    assert model.ended == [[0], [7], [1], [2]]
+
+
+def test_nobody_overtakes_his_like(pool: ThreadPoolExecutor) -> None:
+    """A newcomer waits for the batch of a request that was hardly served itself."""
+    model = InParts()
+    scheduler = Scheduler(model, 1)
+    first = pool.submit(scheduler.run, [[pair(1), pair(2, 40)]], Until(), 16)
+    assert model.entered.acquire(timeout=WAIT_S)
+    second = pool.submit(scheduler.run, [[pair(7)]], Until())
+    until(
+        lambda: (
+            len(scheduler.queue.tickets) == 2 and all(one.seen for one in scheduler.queue.tickets.values())
+        )
+    )
+    model.opened.release()
+    model.let(5)
+    assert first.result(WAIT_S).values.tolist() == [1, 2]
+    assert second.result(WAIT_S).values.tolist() == [7]
+    assert model.ended[0] == [1]
+
+
+def test_a_batch_that_nobody_waits_for_ends_between_its_parts(pool: ThreadPoolExecutor) -> None:
+    """Its rest is not run, and the worker goes on with others."""
+    model, limit = InParts(), Until()
+    scheduler = Scheduler(model, 1)
+    asked = pool.submit(scheduler.run, [[pair(1)]], limit)
+    assert model.entered.acquire(timeout=WAIT_S)
+    limit.expired = True
+    model.opened.release()
+    assert asked.result(WAIT_S).late
+    other = pool.submit(scheduler.run, [[pair(2)]], Until())
+    model.let(2)
+    assert other.result(WAIT_S).values.tolist() == [2]
+    assert model.ended == [[2]]
 
 
 def test_the_deadline_does_not_wait_for_a_running_batch(pool: ThreadPoolExecutor) -> None:
@@ -363,7 +435,8 @@ class Session:
 
     intra_op_num_threads = 1
 
-    def get_session_options(self) -> "Session":
+    @property
+    def options(self) -> "Session":
         """Its own."""
         return self
 

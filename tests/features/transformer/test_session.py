@@ -34,14 +34,14 @@ def batch(seed: int) -> dict[str, Ids]:
 
 def test_a_session_runs_on_one_thread_unless_told_otherwise(model: bytes) -> None:
     """The effective options are those that the scheduler's workers count on."""
-    options = create(model, SessionSettings()).get_session_options()
+    options = create(model, SessionSettings()).options
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
     assert options.execution_mode.name == "ORT_SEQUENTIAL"
     assert options.graph_optimization_level.name == "ORT_ENABLE_ALL"
     assert options.enable_cpu_mem_arena is True
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
     assert options.enable_mem_pattern is False
-    everything = create(model, SessionSettings(threads=0)).get_session_options()
+    everything = create(model, SessionSettings(threads=0)).options
     assert everything.intra_op_num_threads == cores()
 
 
