@@ -7,7 +7,7 @@ the layout of the batch alone (where a pair begins, which cells are real) is sma
 The parts together compute what the whole does, to the bit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 
@@ -96,59 +96,55 @@ class Drawing:
         return 0 if node.operator == TABLE else sum(len(self.weights.get(name, b"")) for name in node.reads)
 
 
-def divided(model: bytes, most: int = MOST) -> list[bytes]:
+def divided(model: bytes, most: int = MOST) -> Iterator[bytes]:
     """The model in parts of about `most` bytes of weights; each reads what the one before it gives.
 
-    A model that does not read packed tokens, or is small, stays whole.
+    A model that does not read packed tokens, or is small, stays whole. Parts are made one at a time.
 
     Raises:
         Corrupt: if it is no ONNX model.
     """
     drawing = Drawing.read(model)
-    if TOKENS not in drawing.inputs:
-        return [model]
     deep = depending(drawing.nodes)
-    chosen = cuts(drawing, deep, most)
+    body = [node for node in drawing.nodes if not deep.isdisjoint(node.gives)]
+    layout = [node for node in drawing.nodes if deep.isdisjoint(node.gives)]
+    chosen = cuts(drawing, body, most)
     if not chosen:
-        return [model]
-    layout = [node for node in drawing.nodes if not deep.keys() & set(node.gives)]
-    body = [node for node in drawing.nodes if deep.keys() & set(node.gives)]
+        yield model
+        return
     starts, ends = [0, *chosen], [*chosen, len(body)]
     given = ["", *(body[end - 1].gives[0] for end in chosen), ""]
-    return [
-        written(drawing, layout, body[start:end], given[at], given[at + 1])
-        for at, (start, end) in enumerate(zip(starts, ends, strict=True))
-    ]
+    for at, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        yield written(drawing, layout, body[start:end], given[at], given[at + 1])
 
 
-def depending(nodes: Sequence[Node]) -> dict[str, None]:
+def depending(nodes: Sequence[Node]) -> set[str]:
     """The values that follow from the tokens."""
-    deep = {TOKENS: None}
+    deep = {TOKENS}
     for node in nodes:
-        if any(name in deep for name in node.reads):
-            deep |= dict.fromkeys(node.gives)
+        if not deep.isdisjoint(node.reads):
+            deep.update(node.gives)
     return deep
 
 
-def cuts(drawing: Drawing, deep: Mapping[str, None], most: int) -> list[int]:
-    """Numbers of operators of the body before which it is cut, so that parts are about equally heavy."""
-    body = [node for node in drawing.nodes if any(name in deep for name in node.gives)]
+def cuts(drawing: Drawing, body: Sequence[Node], most: int) -> list[int]:
+    """Numbers of operators before which the body is cut, so that parts are about equally heavy."""
     total = sum(drawing.weight(node) for node in body)
-    places = dict(narrow(drawing, body, deep))
+    places = dict(narrow(drawing, body))
     count = min(-(-total // most), len(places) + 1)
     edges = (total * part / count for part in range(1, count))
     return sorted({min(places, key=lambda end: abs(places[end] - edge)) for edge in edges})
 
 
-def narrow(drawing: Drawing, body: Sequence[Node], deep: Mapping[str, None]) -> Iterator[tuple[int, int]]:
+def narrow(drawing: Drawing, body: Sequence[Node]) -> Iterator[tuple[int, int]]:
     """Where one value alone goes on: the number of operators before, and the weight of those."""
-    last = {name: at for at, node in enumerate(body) for name in node.reads if name in deep}
+    last = {name: at for at, node in enumerate(body) for name in node.reads}
     last |= dict.fromkeys(drawing.outputs, len(body))
     alive, weight = {TOKENS}, 0
     for at, node in enumerate(body):
         weight += drawing.weight(node)
-        alive = {name for name in alive | set(node.gives) if last.get(name, -1) > at}
-        if node.operator in CUTS and alive == {node.gives[0]} and not alive & drawing.outputs.keys():
+        alive = {name for name in alive.union(node.gives) if last.get(name, -1) > at}
+        if node.operator in CUTS and alive == {node.gives[0]} and alive.isdisjoint(drawing.outputs):
             yield at + 1, weight
 
 
@@ -162,9 +158,9 @@ def written(
     wanted = {name for node in body for name in node.reads}
     needed = []
     for node in reversed(layout):
-        if wanted & set(node.gives):
+        if not wanted.isdisjoint(node.gives):
             needed.append(node)
-            wanted |= set(node.reads)
+            wanted.update(node.reads)
     inputs = [value for name, value in drawing.inputs.items() if not before or name in wanted]
     content = [
         drawing.rest[1],
