@@ -178,7 +178,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         grace_s: how long requests in flight may take to finish once the process is told to end.
         reserve_ms: time kept back from a deadline for the answer's way home.
         inference_threads: of a model's session, at most one a core; 0 = one a core. More than one halve
-            the wait behind another's long texts, and read less where cores are shared.
+            what one long pair takes, and read less where cores are shared.
         pinned: versions pinned by `name@version` that stay loaded beside the promoted ones.
         insecure: listen where others can reach the port though nobody is asked for credentials.
         log_requests: log a line for every request, not only for degraded and failed ones.

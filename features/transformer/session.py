@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from threading import Lock
 from typing import Any
@@ -14,6 +15,7 @@ from features.errors import Corrupt, NotReady
 from features.transformer.parts import divided
 
 ERRORS_ONLY = 3
+AS_ASKED = 1
 SMALL = 64_000_000
 """Bytes of a model that may be kept twice."""
 
@@ -38,7 +40,8 @@ class SessionSettings:
             other after every operator. With two, a newcomer waits half as long for the micro-batch before it.
         spinning: idle threads of a session with several wait by spinning while a micro-batch runs: a fifth of
             throughput on cores of their own, and at the neighbours' cost where cores are shared.
-        arena: keep freed memory for the next batch; without it every batch asks the system.
+        arena: keep freed memory for the next batch, in one arena of all sessions; without it every batch asks
+            the system.
     """
 
     threads: int = 1
@@ -58,11 +61,25 @@ class SessionSettings:
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.enable_cpu_mem_arena = self.arena
+        if self.arena:
+            register_arena()
+            options.add_session_config_entry("session.use_env_allocators", "1")
         options.enable_mem_pattern = False
         options.log_severity_level = ERRORS_ONLY
         options.add_session_config_entry("session.intra_op.allow_spinning", str(int(self.spinning)))
         options.add_session_config_entry("session.force_spinning_stop", "1")
         return options
+
+
+@cache
+def register_arena() -> None:
+    """One arena for all sessions of the process, as a worker runs one of them at a time.
+
+    It grows by what is asked for, not to the next power of two.
+    """
+    kind, memory = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
+    sizes = onnxruntime.OrtArenaCfg({"arena_extend_strategy": AS_ASKED})
+    onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, memory), sizes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -41,6 +41,7 @@ def test_a_session_runs_on_one_thread_unless_told_otherwise(model: bytes) -> Non
     assert options.enable_cpu_mem_arena is True
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
     assert options.enable_mem_pattern is False
+    assert options.get_session_config_entry("session.use_env_allocators") == "1"
     everything = create(model, SessionSettings(threads=0)).options
     assert everything.intra_op_num_threads == cores()
 
