@@ -158,18 +158,18 @@ class Queue:
             self.deliver(batch, attempt(self.infer, batch.pairs, lambda: self.pause(batch)))
 
     def pause(self, batch: Batch) -> None:
-        """Look up between two parts of a batch.
-
-        Raises:
-            Abandoned: if nobody waits for it any more.
-        """
+        """Look up between two parts of a batch, and run what overtakes it."""
         while first := self.overtaking(batch):
             start = self.clock()
             self.run(first)
             batch.begun += self.clock() - start
 
     def overtaking(self, batch: Batch) -> Batch | None:
-        """The micro-batch that goes before the rest of this one, if any does."""
+        """The micro-batch that goes before the rest of this one, if any does.
+
+        Raises:
+            Abandoned: if nobody waits for the rest.
+        """
         with self.lock:
             waiting = self.waiting()
             if self.closed or all(ticket.over for ticket, _, _ in batch.parts):
