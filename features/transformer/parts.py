@@ -1,8 +1,8 @@
 """A packed model in parts, one behind the other, so that whoever runs it can look up in between.
 
 One pair of 512 tokens holds a core for tens of milliseconds in a small model and for a second in a large one,
-and onnxruntime does not let go of a run. So a graph is cut where nothing but one value, the hidden rows
-`[T, H]`, goes from what is before to what is behind: after a norm or a residual sum. What follows from
+and onnxruntime can end a run but not put it off. So a graph is cut where nothing but one value, the hidden
+rows `[T, H]`, goes from what is before to what is behind: after a norm or a residual sum. What follows from
 the layout of the batch alone (where a pair begins, which cells are real) is small and computed in every part.
 The parts together compute what the whole does, to the bit.
 """
@@ -14,7 +14,8 @@ from dataclasses import field as default
 from features.transformer.wire import field, fields, names
 
 MOST = 2_000_000
-"""Bytes of weights a part: with int8, 512 tokens take a core some six milliseconds."""
+"""Bytes of weights a part, which is half a layer at least: with int8, 512 tokens take a core some six
+milliseconds of products, and what attention takes, which is not weighed."""
 TOKENS = "ids"
 """The input on which hidden rows depend, and the layout of a batch does not."""
 CUTS = ("LayerNormalization", "Add")
@@ -108,7 +109,7 @@ def divided(model: bytes, most: int = MOST) -> Iterator[bytes]:
     deep = depending(drawing.nodes)
     body = [node for node in drawing.nodes if not deep.isdisjoint(node.gives)]
     layout = [node for node in drawing.nodes if deep.isdisjoint(node.gives)]
-    chosen = cuts(drawing, body, most)
+    chosen = cuts(drawing, body, most) if TOKENS in drawing.inputs else []
     if not chosen:
         yield model
         return

@@ -10,14 +10,15 @@ arithmetic does not depend on its company.
 - *Which of its pairs.* The first that waits, and more of the same width from the `ahead` next ones: what is
   done when time runs out is the best part of the request.
 - *Who joins.* Pairs of other requests, as long as the batch is too small to be worth a run.
-- *Who overtakes.* Between two parts of a batch, a request of a lower level than those that it is run for,
-  unless its tenant would have to wait for theirs.
+- *Who overtakes.* Between two parts of a batch, a request of a lower level than it was taken at, unless its
+  tenant would have to wait for theirs. What overtakes is not overtaken, and nobody is put off for more than
+  `PATIENCE` cells.
 
 Levels of doubling quanta: Corbató, Daggett and Daley 1962, "An Experimental Time-Sharing System".
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -146,20 +147,21 @@ def next_batch(requests: Sequence[Waiting], now: Circumstances) -> list[Part]:
     return parts
 
 
-def overtakes(requests: Sequence[Waiting], running: Sequence[Waiting], now: Circumstances) -> bool:
+def overtakes(requests: Sequence[Waiting], level: int, shares: Iterable[Share], now: Circumstances) -> bool:
     """Whether who is next goes before what is being run and could be put off.
 
-    As levels are few, a batch is put off for others that are put off in turn only a few times.
+    Args:
+        requests: that wait.
+        level: what those of the batch that is being run had before it, the least.
+        shares: whose it is.
+        now: of the moment.
     """
     if not requests:
         return False
     first = in_order(requests, now)[0]
-    ahead = now.turns.rank(first.share, first.since)
-    return all(
-        first.level < one.level
-        and (first.share == one.share or ahead <= now.turns.rank(one.share, now.spent))
-        for one in running
-    )
+    rank = now.turns.rank(first.share, first.since)
+    before = (share == first.share or rank <= now.turns.rank(share, now.spent) for share in shares)
+    return first.level < level and all(before)
 
 
 def in_order(requests: Sequence[Waiting], now: Circumstances) -> list[Waiting]:

@@ -13,6 +13,7 @@ from threading import TIMEOUT_MAX, Condition, RLock, Thread
 from features.errors import NotReady
 from features.transformer.packed import Pair, width
 from features.transformer.planning import (
+    PATIENCE,
     WORTH_A_RUN,
     Circumstances,
     Waiting,
@@ -36,10 +37,14 @@ class Batch:
     Attributes:
         parts: for every request that has one, its ticket, positions and pairs.
         begun: when; moved on by the time in which it was put off.
+        level: the least that one of the requests had before it.
+        patient: cells that the queue may have run until which it can be put off.
     """
 
     parts: list[tuple[Ticket, list[int], list[Pair]]]
     begun: float
+    level: int
+    patient: int = 0
 
     @property
     def pairs(self) -> list[Pair]:
@@ -123,7 +128,9 @@ class Queue:
         with self.lock:
             while not self.closed:
                 if waiting := self.waiting():
-                    return self.form(waiting)
+                    batch = self.form(waiting)
+                    batch.patient = self.spent + PATIENCE
+                    return batch
                 self.work.wait()
         return None
 
@@ -140,10 +147,11 @@ class Queue:
 
     def form(self, waiting: list[Waiting]) -> Batch:
         """A micro-batch of what waits."""
+        levels = {one.arrival: one.level for one in waiting}
         parts = next_batch(waiting, self.circumstances)
-        now = self.clock()
+        now, level = self.clock(), min(levels[one.arrival] for one, _ in parts)
         chosen = [(self.tickets[one.arrival], positions) for one, positions in parts]
-        batch = Batch([(ticket, some, ticket.begin(some, now)) for ticket, some in chosen], now)
+        batch = Batch([(ticket, some, ticket.begin(some, now)) for ticket, some in chosen], now, level)
         self.spent += batch.cells
         return batch
 
@@ -158,14 +166,32 @@ class Queue:
             self.deliver(batch, attempt(self.infer, batch.pairs, lambda: self.pause(batch)))
 
     def pause(self, batch: Batch) -> None:
-        """Look up between two parts of a batch, and run what overtakes it."""
-        while first := self.overtaking(batch):
-            start = self.clock()
-            self.run(first)
-            batch.begun += self.clock() - start
+        """Look up between two parts of a batch, and run what overtakes it.
+
+        Raises:
+            Abandoned: if nobody waits for the rest.
+        """
+        try:
+            while first := self.overtaking(batch):
+                start = self.clock()
+                with self.lock:
+                    for ticket, _, _ in batch.parts:
+                        ticket.put_off(start)
+                self.run(first)
+                now = self.clock()
+                with self.lock:
+                    for ticket, _, _ in batch.parts:
+                        ticket.go_on(now)
+                batch.begun += now - start
+        except Abandoned:
+            raise
+        except Exception as error:  # a fault of ours, and not the model's that is being run
+            self.fail(error)
 
     def overtaking(self, batch: Batch) -> Batch | None:
         """The micro-batch that goes before the rest of this one, if any does.
+
+        One that overtakes is not put off itself, and nobody is put off for longer than a request would wait.
 
         Raises:
             Abandoned: if nobody waits for the rest.
@@ -174,8 +200,11 @@ class Queue:
             waiting = self.waiting()
             if self.closed or all(ticket.over for ticket, _, _ in batch.parts):
                 raise Abandoned
-            running = [ticket.waiting for ticket, _, _ in batch.parts]
-            return self.form(waiting) if overtakes(waiting, running, self.circumstances) else None
+            if self.spent >= batch.patient:
+                return None
+            shares = {ticket.waiting.share for ticket, _, _ in batch.parts}
+            first = overtakes(waiting, batch.level, shares, self.circumstances)
+            return self.form(waiting) if first else None
 
     def deliver(self, batch: Batch, outcome: Outcome) -> None:
         """Give every request its rows."""
@@ -201,7 +230,7 @@ class Queue:
                 ticket.stop(error)
 
     def close(self) -> None:
-        """End the workers after the batches that they run; requests that wait get an error."""
+        """End the workers with the parts that they run; requests that wait get an error."""
         with self.lock:
             self.closed = True
             self.fail(NotReady("the model is being unloaded"))

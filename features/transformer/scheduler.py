@@ -2,8 +2,8 @@
 
 A few worker threads take micro-batches out of the queue (`queue.py`; `planning.py` says which) and run them
 on the shared session. A request's own thread makes its pairs, a window at a time, while workers run those
-before, and waits. Between two batches, and between two parts of a large model, requests that are expired or
-cancelled leave the queue, and one that was served much less goes first.
+before, and waits. Between two batches, and between two parts of one with long pairs or a large model,
+requests that are expired or cancelled leave the queue, and one that was served less goes first.
 
 It serves any graph that gives a row a pair: `score` is `[B]`, `vector` is `[B, d]`.
 """

@@ -125,7 +125,7 @@ class Ticket:
         self.failed: dict[int, Exception] = {}
         self.error: Exception | None = None
         self.over = False
-        self.running = self.tokens = self.seen = 0
+        self.running = self.later = self.tokens = self.seen = 0
         self.queue_s, self.since = 0.0, inf
 
     @property
@@ -145,6 +145,16 @@ class Ticket:
         self.running += 1
         self.note(now)
         return [self.pairs.pop(position) for position in positions]
+
+    def put_off(self, now: float) -> None:
+        """Pairs of it that were being run wait again, for others."""
+        self.running, self.later = self.running - 1, self.later + 1
+        self.note(now)
+
+    def go_on(self, now: float) -> None:
+        """They are run on."""
+        self.running, self.later = self.running + 1, self.later - 1
+        self.note(now)
 
     def deliver(self, positions: Sequence[int], pairs: Sequence[Pair], outcome: Outcome, now: float) -> None:
         """What came of them; the rows of `outcome` are theirs."""
@@ -169,7 +179,7 @@ class Ticket:
 
     def note(self, now: float) -> None:
         """Keep the time in which pairs wait and none is run."""
-        queued = self.waiting.count > 0 and self.running == 0
+        queued = self.waiting.count + self.later > 0 and self.running == 0
         if queued and self.since == inf:
             self.since = now
         if not queued and self.since < inf:

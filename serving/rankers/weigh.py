@@ -1,9 +1,9 @@
 """How many bytes a loaded ranker holds, and how many a process may hold.
 
 A ranker is weighed by the files of its bundle, each under its SHA-256, so that what several rankers share
-counts once. Bytes in memory a byte on the disk, measured as growth of resident memory: 2.4 for the embedded
-cross-encoder's session, 19 for its tokenizer, 1.2 for a bundle with a booster of 161 KB, all its objects
-included (mean of 140).
+counts once. Bytes in memory a byte on the disk, measured as growth of resident memory: 3.5 for the embedded
+cross-encoder's sessions (a small model is kept in parts and whole), 19 for its tokenizer, 1.2 for a bundle
+with a booster of 161 KB, all its objects included (mean of 140).
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from cascade.manifest import read_manifest
 from features.errors import SluiceError
+from features.transformer.session import SMALL
 from serving.rankers.served import Handle, Source, shown
 
 Parts = Mapping[str, int]
@@ -20,6 +21,7 @@ Parts = Mapping[str, int]
 FACTORS: Mapping[str, float] = {"tokenizer.json": 20.0, "golden.json": 0.0}
 BY_SUFFIX: Mapping[str, float] = {".txt": 1.2, ".onnx": 2.5, ".npz": 1.0, ".toml": 0.0}
 """Bytes in memory a byte on the disk, by a file's name or by its ending; 1 for any other."""
+ONNX, KEPT_TWICE = ".onnx", 3.6
 OVERHEAD = 60_000
 """Bytes of a ranker's own objects, somewhat generously."""
 
@@ -42,6 +44,8 @@ def by_manifest(store: Source, handle: Handle) -> Parts:
 def loaded_bytes(path: str, size: int) -> int:
     """Bytes in memory of a file of a bundle."""
     name = PurePosixPath(path)
+    if name.suffix == ONNX and size <= SMALL:
+        return int(size * KEPT_TWICE)
     return int(size * FACTORS.get(name.name, BY_SUFFIX.get(name.suffix, 1.0)))
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from cascade.stages.embedded import embedded_model
 from features.columns import Floats
 from features.errors import Corrupt
+from features.transformer.loaded import LONG, load_model
 from features.transformer.packed import Pair, feed
 from features.transformer.parts import divided
 from features.transformer.session import SessionSettings, create
@@ -74,6 +76,23 @@ def test_parts_are_about_as_heavy_as_asked() -> None:
     assert sum(map(len, parts)) < 1.2 * len(content)
     assert len(list(divided(content, 1))) >= LAYERS
     assert list(divided(content, len(content))) == [content]
+
+
+@pytest.mark.parametrize(("tokens", "pauses"), [(LONG, False), (LONG + 1, True)])
+def test_long_pairs_of_a_small_model_are_read_in_parts(tokens: int, pauses: bool) -> None:
+    """The embedded cross-encoder looks up within a long pair, and reads short ones in one piece."""
+    model = load_model(embedded_model())
+    paused: list[None] = []
+    pair = Pair(np.arange(1_000, 1_000 + tokens, dtype=np.int32), 4)
+    model.run([pair, pair], lambda: paused.append(None))
+    assert len(paused) == (len(model.session.parts) - 1 if pauses else 0)
+    assert len(model.session.parts) > 2
+
+
+def test_a_run_of_several_threads_is_not_divided() -> None:
+    """Every part would have threads of its own."""
+    session = create(written(), SessionSettings(threads=2))
+    assert (len(session.parts), session.whole) == (1, None)
 
 
 def test_a_model_of_padded_rows_stays_whole() -> None:

@@ -71,30 +71,30 @@ def test_every_pair_is_run_once_among_its_like(
 
 
 def test_who_was_served_less_overtakes() -> None:
-    """By a level at least, and every request that the batch is run for."""
-    newcomer, long, longer = requests([16], [512] * 9, [512] * 9)
-    long.served, longer.served = QUANTUM, 3 * QUANTUM
+    """By a level at least; the next one decides."""
+    newcomer, long = requests([16], [512] * 9)
+    long.served = QUANTUM
     now = Circumstances()
-    assert overtakes([newcomer, longer], [long], now)
-    assert overtakes([long], [longer], now)
-    assert not overtakes([long], [long], now)
-    assert not overtakes([longer], [long], now)
-    assert not overtakes([newcomer], [long, newcomer], now)
-    assert not overtakes([], [long], now)
+    assert overtakes([newcomer, long], 1, [long.share], now)
+    assert overtakes([long], 2, [long.share], now)
+    assert not overtakes([newcomer], 0, [long.share], now)
+    assert not overtakes([long], 1, [long.share], now)
+    assert not overtakes([], 5, [long.share], now)
 
 
 def test_nobody_overtakes_a_tenant_for_whom_his_own_has_to_wait() -> None:
     """However little a request was served: its tenant had more of the machine, or is of a later class."""
-    newcomer, long = requests([16], [512] * 9)
-    long.served = QUANTUM
+    newcomer = requests([16])[0]
     served = turns()
-    newcomer.share, long.share = Tenant("a"), Tenant("b")
+    newcomer.share, other = Tenant("a"), Tenant("b")
     served.charge(newcomer.share, 5 * QUANTUM)
-    served.charge(long.share, QUANTUM)
-    assert not overtakes([newcomer], [long], Circumstances(turns=served))
-    assert overtakes([newcomer], [long], Circumstances())
+    served.charge(other, QUANTUM)
+    assert not overtakes([newcomer], 1, [other], Circumstances(turns=served))
+    assert not overtakes([newcomer], 1, [newcomer.share, other], Circumstances(turns=served))
+    assert overtakes([newcomer], 1, [newcomer.share], Circumstances(turns=served))
+    assert overtakes([newcomer], 1, [other], Circumstances())
     newcomer.share = Tenant("a", priority=LOW)
-    assert not overtakes([newcomer], [long], Circumstances())
+    assert not overtakes([newcomer], 1, [other], Circumstances())
 
 
 @settings(deadline=None, max_examples=50)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from features.errors import NotReady
 from features.fairness import ALONE, Share
 from features.transformer import scheduler as module
-from features.transformer.packed import Pair
+from features.transformer.packed import Pair, width
+from features.transformer.planning import PATIENCE
 from features.transformer.queue import AHEAD
 from features.transformer.scheduler import Scheduler, Schedulers
 from features.transformer.session import Pause
@@ -271,10 +272,9 @@ def test_one_who_was_served_less_overtakes_between_parts(pool: ThreadPoolExecuto
     """A newcomer goes before the rest of a long request's batch, which then goes on where it was."""
     model = InParts()
     scheduler = Scheduler(model, 1)
-    long = pool.submit(scheduler.run, [[pair(number, 512) for number in range(3)]], Until())
-    model.let(2)
+    long = pool.submit(scheduler.run, [[pair(number, 512) for number in range(4)]], Until())
+    model.let(4)
     assert model.entered.acquire(timeout=WAIT_S)
-    assert [one.waiting.level for one in scheduler.queue.tickets.values()] == [1]
     newcomer = pool.submit(scheduler.run, [[pair(7)]], Until())
     until(
         lambda: (
@@ -285,8 +285,8 @@ def test_one_who_was_served_less_overtakes_between_parts(pool: ThreadPoolExecuto
     model.let(2)
     assert newcomer.result(WAIT_S).values.tolist() == [7]
     model.let(3)
-    assert long.result(WAIT_S).values.tolist() == [0, 1, 2]
-    assert model.ended == [[0], [7], [1], [2]]
+    assert long.result(WAIT_S).values.tolist() == [0, 1, 2, 3]
+    assert model.ended == [[0], [1], [7], [2], [3]]
 
 
 def test_nobody_overtakes_his_like(pool: ThreadPoolExecutor) -> None:
@@ -306,6 +306,97 @@ def test_nobody_overtakes_his_like(pool: ThreadPoolExecutor) -> None:
     assert first.result(WAIT_S).values.tolist() == [1, 2]
     assert second.result(WAIT_S).values.tolist() == [7]
     assert model.ended[0] == [1]
+
+
+@dataclass
+class Crowd:
+    """Runs batches of two parts once all its callers have come; knows who was run within whom."""
+
+    gate: Semaphore = field(default_factory=lambda: Semaphore(0))
+    within: list[int] = field(default_factory=list)
+    deepest: int = 0
+    nested: dict[int, int] = field(default_factory=dict)
+    ended: list[int] = field(default_factory=list)
+
+    def __call__(self, pairs: Sequence[Pair], pause: Pause) -> Any:
+        assert self.gate.acquire(timeout=WAIT_S)
+        self.gate.release()
+        number = int(pairs[0].ids[0])
+        for outer in self.within:
+            self.nested[outer] = self.nested.get(outer, 0) + sum(width(len(one)) for one in pairs)
+        self.within.append(number)
+        self.deepest = max(self.deepest, len(self.within))
+        pause()
+        self.within.pop()
+        self.ended.append(number)
+        return value(pairs)
+
+
+def crowded(lists: list[list[Pair]]) -> tuple[Crowd, list[Done]]:
+    """What becomes of requests that come at once to one worker."""
+    model = Crowd()
+    scheduler = Scheduler(model, 1)
+    with ThreadPoolExecutor(len(lists)) as clients:
+        asked = []
+        for pairs in lists:
+            asked.append(clients.submit(scheduler.run, [pairs], Until()))
+            until(lambda: sum(bool(one.seen) for one in scheduler.queue.tickets.values()) == len(asked))
+        model.gate.release()
+        return model, [one.result(WAIT_S) for one in asked]
+
+
+def test_those_who_overtake_are_not_overtaken() -> None:
+    """Many long requests at once end about in the order in which they came, and none within many others."""
+    model, done = crowded([[pair(number, 512), pair(number, 512)] for number in range(20)])
+    assert all(one.values.tolist() == [number, number] for number, one in enumerate(done))
+    assert model.deepest <= 2
+    last = {number: at for at, number in enumerate(model.ended)}
+    order = sorted(last, key=last.__getitem__)
+    assert max(abs(place - number) for place, number in enumerate(order)) <= 2
+
+
+def test_nobody_is_put_off_for_ever() -> None:
+    """However many short requests come, a batch goes on after as much work as a request would wait for."""
+    short = [[pair(100 + number, 32)] * 16 for number in range(40)]
+    model, done = crowded([[pair(1, 512)] * 3, *short])
+    assert done[0].values.tolist() == [1, 1, 1]
+    assert 0 < model.nested[1] <= 3 * (PATIENCE + 1_024)
+    assert model.ended.index(1) < len(model.ended) // 2
+
+
+def test_a_fault_of_the_queue_is_not_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits gets the error of what goes wrong between two parts, and the worker goes on."""
+    model = Crowd()
+    model.gate.release()
+    scheduler = Scheduler(model, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("features.transformer.queue.overtakes", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            scheduler.run([[pair(1)]], Until())
+    assert scheduler.run([[pair(4)]], Until()).values.tolist() == [4]
+
+
+def test_time_put_off_is_time_in_the_queue(pool: ThreadPoolExecutor) -> None:
+    """It is neither the request's running time nor part of the pace that is learned."""
+    model, time = InParts(), [0.0]
+    scheduler = Scheduler(model, 1, lambda: time[0])
+    long = pool.submit(scheduler.run, [[pair(number, 512) for number in range(3)]], Until())
+    model.let(4)
+    assert model.entered.acquire(timeout=WAIT_S)
+    newcomer = pool.submit(scheduler.run, [[pair(7)]], Until())
+    until(lambda: sum(bool(one.seen) for one in scheduler.queue.tickets.values()) == 2)
+    time[0] = 1.0
+    model.opened.release()
+    model.let(1)
+    assert model.entered.acquire(timeout=WAIT_S)
+    time[0] = 4.0
+    model.opened.release()
+    assert newcomer.result(WAIT_S).queue_s == 1.0
+    assert model.entered.acquire(timeout=WAIT_S)
+    time[0] = 6.0
+    model.opened.release()
+    assert long.result(WAIT_S).queue_s == 3.0
+    assert scheduler.queue.pace == pytest.approx(3.0 / 512)
 
 
 def test_a_batch_that_nobody_waits_for_ends_between_its_parts(pool: ThreadPoolExecutor) -> None:

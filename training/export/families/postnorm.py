@@ -106,8 +106,8 @@ class PostNorm(Packed):
         return self.norm(graph, f"{at}.output.LayerNorm", graph.add("Add", narrow, middle))
 
     def folded(self, activations: Mapping[str, Activation]) -> tuple[Packed, Mapping[str, Activation]]:
-        """Attention mixes values by weights that sum to 1, so they may come smoothed for the layer behind it:
-        one pass over `[T, H]` less a layer."""
+        """Attention mixes each channel of the values by itself, and nothing but sums follow: values may come
+        smoothed for the layer behind it, which is one pass over `[T, H]` less a layer."""
         tensors, folded, wide = dict(self.checkpoint.tensors), dict(activations), self.shape.hidden
         for layer in range(self.shape.layers):
             at = f"encoder.layer.{layer}.attention"
