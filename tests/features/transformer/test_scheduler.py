@@ -19,7 +19,7 @@ from features.fairness import ALONE, Share
 from features.transformer import scheduler as module
 from features.transformer.packed import Pair, width
 from features.transformer.planning import PATIENCE
-from features.transformer.queue import AHEAD
+from features.transformer.queue import AHEAD, Batch, Queue
 from features.transformer.scheduler import Scheduler, Schedulers
 from features.transformer.session import Pause
 from features.transformer.ticket import GIVE_UP, Done
@@ -356,8 +356,10 @@ def test_those_who_overtake_are_not_overtaken() -> None:
 
 
 def test_nobody_is_put_off_for_ever() -> None:
-    """However many short requests come, a batch goes on after as much work as a request would wait for: several
-    go before it, and not all."""
+    """However many short requests come, a batch goes on after as much work as a request would wait for.
+
+    Several go before it, and not all.
+    """
     short = [[pair(100 + number, 32)] * 16 for number in range(40)]
     model, done = crowded([[pair(1, 512)] * 3, *short])
     assert done[0].values.tolist() == [1, 1, 1]
@@ -365,16 +367,32 @@ def test_nobody_is_put_off_for_ever() -> None:
     assert model.ended.index(1) < len(model.ended) // 2
 
 
-def test_a_fault_of_the_queue_is_not_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits gets the error of what goes wrong between two parts, and the worker goes on."""
-    model = Crowd()
-    model.gate.release()
+def test_a_fault_of_the_queue_is_not_the_models(
+    monkeypatch: pytest.MonkeyPatch, pool: ThreadPoolExecutor
+) -> None:
+    """Whoever waits gets the error of what goes wrong while one overtakes, and the worker goes on."""
+    model, learn = InParts(), Queue.learn
     scheduler = Scheduler(model, 1)
+
+    def faulty(queue: Queue, batch: Batch, now: float) -> None:
+        assert batch.cells == 512, "too small"
+        learn(queue, batch, now)
+
     with monkeypatch.context() as patch:
-        patch.setattr("features.transformer.queue.overtakes", lambda *_: 1 // 0)
-        with pytest.raises(ZeroDivisionError):
-            scheduler.run([[pair(1)]], Until())
-    assert scheduler.run([[pair(4)]], Until()).values.tolist() == [4]
+        patch.setattr(Queue, "learn", faulty)
+        long = pool.submit(scheduler.run, [[pair(number, 512) for number in range(4)]], Until())
+        model.let(4)
+        assert model.entered.acquire(timeout=WAIT_S)
+        newcomer = pool.submit(scheduler.run, [[pair(7)]], Until())
+        until(lambda: sum(bool(one.seen) for one in scheduler.queue.tickets.values()) == 2)
+        model.opened.release()
+        model.let(3)
+        for one in (long, newcomer):
+            with pytest.raises(AssertionError, match="too small"):
+                one.result(WAIT_S)
+    other = pool.submit(scheduler.run, [[pair(4)]], Until())
+    model.let(2)
+    assert other.result(WAIT_S).values.tolist() == [4]
 
 
 def test_time_put_off_is_time_in_the_queue(pool: ThreadPoolExecutor) -> None:
