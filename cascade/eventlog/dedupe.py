@@ -2,7 +2,8 @@
 
 The same event is: an impression with the same request id; an interaction with the same event id and request
 id. Records of one event that differ (a retry with another clock) are put in order by time, then by a hash of
-their content, so that the choice is the same for any permutation of the same records.
+their content, so that the choice is the same for any permutation of the same records; and of columns that all
+readers have first, so that it is the same for one who reads fewer columns.
 """
 
 import numpy as np
@@ -15,6 +16,10 @@ from cascade.eventlog.tables import ARRIVAL, SCHEMAS
 from features.columns import Rows
 
 UNKNOWN = (1 << 63) - 1
+OPTIONAL = ("features", "names", "fingerprint")
+"""Columns that a reader may leave out."""
+UNREAD = {IMPRESSIONS: ("event_id", "ranked", "context", ARRIVAL), INTERACTIONS: ("source", ARRIVAL)}
+"""Columns that only some read, and none of them without `OPTIONAL`."""
 IDENTITY = {IMPRESSIONS: ("request_id",), INTERACTIONS: ("request_id", "event_id")}
 
 
@@ -39,9 +44,17 @@ def canonical(table: pa.Table, kind: str, rows: Rows, keys: Hashes) -> Rows:
     )
     time = taken["time"].cast(pa.int64()).to_numpy()
     identity = hash_rows(taken, (*IDENTITY[kind][::-1], IDENTITY[kind][0]))
-    content = hash_rows(taken, tuple(name for name in taken.column_names if name != ARRIVAL))
-    found: Rows = rows[np.lexsort((arrivals(taken), content, time, identity, keys))]
+    found: Rows = rows[np.lexsort((arrivals(taken), *contents(taken, kind), time, identity, keys))]
     return found
+
+
+def contents(table: pa.Table, kind: str) -> list[Hashes]:
+    """Hashes of a record's content, the least first: of what only some read, of what may be left out, of the
+    rest."""
+    rest = set(SCHEMAS[kind].names).difference(OPTIONAL, UNREAD[kind])
+    groups = (set(UNREAD[kind]) - {ARRIVAL}, set(OPTIONAL), rest)
+    held = [tuple(name for name in table.column_names if name in group) for group in groups]
+    return [hash_rows(table, names) for names in held if names]
 
 
 def arrivals(table: pa.Table) -> Rows:

@@ -1,5 +1,6 @@
 """The join: what becomes of every event, and that nothing but the events themselves decides it."""
 
+import itertools
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -208,6 +209,29 @@ def test_parts_make_no_difference(tmp_path: Path) -> None:
     assert parted_counts == counts
     compact(tmp_path / TENANT)
     assert written(table_of(tmp_path, rules=rules, part_events=8)[0]) == written(whole)
+
+
+def test_of_records_that_contradict_each_other_the_same_one_stays(tmp_path: Path) -> None:
+    """Of two records of one event at one moment, a compaction keeps the one that the join would take.
+
+    Whether the join reads features or not.
+    """
+    kinds = (("CLICK", 9.0), ("CLICK", None), ("DWELL", 3.0), ("DWELL", None), ("save", None))
+    events: list[Event] = []
+    for number, pair in enumerate(itertools.combinations(kinds, 2)):
+        page = f"r{number}"
+        events += [done("e", page, "a", type=kind, dwell_s=dwell) for kind, dwell in pair]
+        events += [shown(page, context=text, ranked=number % 2 * 3) for text in (b"one", b"other")]
+        events += [
+            shown(page, user=user, features=matrix([[1], [2], [at]]), names=("x",))
+            for user in ("u", "v")
+            for at in (3, 4)
+        ]
+    plain, merged = (write_segment(tmp_path / name, events) for name in ("plain", "merged"))
+    compact(merged / TENANT)
+    for features in (False, True):
+        joined, wanted = (table_of(root, features=features)[0] for root in (merged, plain))
+        assert written(joined) == written(wanted)
 
 
 ITEMS = st.sampled_from(["a", "b", "c", "z"])

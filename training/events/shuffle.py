@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from cascade.eventlog.dedupe import OPTIONAL, UNREAD
 from cascade.eventlog.hashing import Hashes, hash_column
 from cascade.eventlog.layout import IMPRESSIONS, INTERACTIONS, KINDS
 from cascade.eventlog.read import scan, sizes
@@ -21,8 +22,6 @@ from training.events.rules import Rules, Window
 
 EVENT_BYTES = 100
 """What an event takes in a segment, roughly."""
-NOT_NEEDED = {IMPRESSIONS: ("event_id", "ranked", "context", "arrival"), INTERACTIONS: ("source", "arrival")}
-FEATURES = ("features", "names", "fingerprint")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +41,7 @@ def bits_for(home: Path, part_events: int) -> int:
 
 def columns_of(kind: str, with_features: bool) -> tuple[str, ...]:
     """The columns that a join reads."""
-    dropped = (*NOT_NEEDED[kind], *(() if with_features else FEATURES))
+    dropped = (*UNREAD[kind], *(() if with_features else OPTIONAL))
     return tuple(name for name in SCHEMAS[kind].names if name not in dropped)
 
 
