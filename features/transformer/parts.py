@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 
-from features.transformer.wire import field, fields, names
+from features.transformer.wire import GRAPH, INITIALIZER, TENSOR_NAME, field, fields, names
 
 MOST = 2_000_000
 """Bytes of weights a part, which is half a layer at least: with int8, 512 tokens take a core some six
@@ -23,13 +23,12 @@ CUTS = ("LayerNormalization", "Add")
 TABLE = "Gather"
 """Reads rows of a weight, not all of it."""
 
-GRAPH = 7
-NODE, INITIALIZER, INPUT, OUTPUT = 1, 5, 11, 12
-"""Field numbers of ModelProto.graph, and of GraphProto in onnx.proto."""
+NODE, INPUT, OUTPUT = 1, 11, 12
+"""More field numbers of GraphProto."""
 READS, GIVES, OPERATOR = 1, 2, 4
 """Of NodeProto."""
-TENSOR_NAME, VALUE_NAME, VALUE_TYPE = 8, 1, 2
-"""Of TensorProto and ValueInfoProto."""
+VALUE_NAME, VALUE_TYPE = 1, 2
+"""Of ValueInfoProto."""
 FLOAT = field(1, b"\x08\x01")
 """A TypeProto: a tensor of float32 of any shape."""
 

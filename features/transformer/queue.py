@@ -4,8 +4,8 @@ Which pairs go into the next micro-batch is decided in `planning.py`, and what c
 `ticket.py`; here is what has to happen under one lock.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
 from threading import TIMEOUT_MAX, Condition, RLock, Thread
@@ -173,20 +173,26 @@ class Queue:
         """
         try:
             while first := self.overtaking(batch):
-                start = self.clock()
-                with self.lock:
-                    for ticket, _, _ in batch.parts:
-                        ticket.put_off(start)
-                self.run(first)
-                now = self.clock()
-                with self.lock:
-                    for ticket, _, _ in batch.parts:
-                        ticket.go_on(now)
-                batch.begun += now - start
+                with self.put_off(batch):
+                    self.run(first)
         except Abandoned:
             raise
         except Exception as error:  # a fault of ours, and not the model's that is being run
             self.fail(error)
+
+    @contextmanager
+    def put_off(self, batch: Batch) -> Iterator[None]:
+        """Its requests wait meanwhile, and the time is no part of how long it takes."""
+        start = self.clock()
+        with self.lock:
+            for ticket, _, _ in batch.parts:
+                ticket.put_off(start)
+        yield
+        now = self.clock()
+        with self.lock:
+            batch.begun += now - start
+            for ticket, _, _ in batch.parts:
+                ticket.go_on(now)
 
     def overtaking(self, batch: Batch) -> Batch | None:
         """The micro-batch that goes before the rest of this one, if any does.

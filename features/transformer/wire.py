@@ -10,6 +10,8 @@ from typing import NamedTuple
 from features.errors import Corrupt
 
 VARINT, FIXED_64, BYTES, FIXED_32 = 0, 1, 2, 5
+GRAPH, INITIALIZER, TENSOR_NAME = 7, 5, 8
+"""Field numbers of ModelProto.graph, GraphProto.initializer and TensorProto.name in onnx.proto."""
 
 
 class Field(NamedTuple):

@@ -7,13 +7,10 @@ they are copied over from the lender's file.
 from collections.abc import Sequence
 
 from features.errors import Corrupt
-from features.transformer.wire import field, names, parts
+from features.transformer.wire import GRAPH, INITIALIZER, TENSOR_NAME, field, names, parts
 
 WORDS = ("words", "words.scale")
 """The tensors that are borrowed: int8[vocabulary, H] and a float32 scale a row."""
-
-GRAPH, INITIALIZER, TENSOR_NAME = 7, 5, 8
-"""Field numbers of ModelProto.graph, GraphProto.initializer and TensorProto.name in onnx.proto."""
 
 
 def joined(borrower: bytes, lender: bytes, wanted: Sequence[str] = WORDS) -> bytes:

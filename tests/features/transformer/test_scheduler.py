@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from math import inf
@@ -259,6 +259,23 @@ def test_one_who_leaves_the_queue_is_not_run(pool: ThreadPoolExecutor) -> None:
     assert model.ran == [[1], [1]]
 
 
+def come(scheduler: Scheduler, count: int) -> None:
+    """Wait until pairs of so many requests are in the queue or being run."""
+    until(lambda: sum(bool(one.seen) for one in list(scheduler.queue.tickets.values())) == count)
+
+
+def newcomer(
+    model: InParts, scheduler: Scheduler, pool: ThreadPoolExecutor, pairs: int
+) -> tuple[Future[Done], Future[Done]]:
+    """A long request whose third batch is being run, and a short one that came meanwhile."""
+    long = pool.submit(scheduler.run, [[pair(number, 512) for number in range(pairs)]], Until())
+    model.let(4)
+    assert model.entered.acquire(timeout=WAIT_S)
+    short = pool.submit(scheduler.run, [[pair(7)]], Until())
+    come(scheduler, 2)
+    return long, short
+
+
 def until(state: Any) -> None:
     """Wait for another thread without looking at a clock."""
     for _ in range(100_000_000):
@@ -272,18 +289,10 @@ def test_one_who_was_served_less_overtakes_between_parts(pool: ThreadPoolExecuto
     """A newcomer goes before the rest of a long request's batch, which then goes on where it was."""
     model = InParts()
     scheduler = Scheduler(model, 1)
-    long = pool.submit(scheduler.run, [[pair(number, 512) for number in range(4)]], Until())
-    model.let(4)
-    assert model.entered.acquire(timeout=WAIT_S)
-    newcomer = pool.submit(scheduler.run, [[pair(7)]], Until())
-    until(
-        lambda: (
-            len(scheduler.queue.tickets) == 2 and all(one.seen for one in scheduler.queue.tickets.values())
-        )
-    )
+    long, short = newcomer(model, scheduler, pool, 4)
     model.opened.release()
     model.let(2)
-    assert newcomer.result(WAIT_S).values.tolist() == [7]
+    assert short.result(WAIT_S).values.tolist() == [7]
     model.let(3)
     assert long.result(WAIT_S).values.tolist() == [0, 1, 2, 3]
     assert model.ended == [[0], [1], [7], [2], [3]]
@@ -296,11 +305,7 @@ def test_nobody_overtakes_his_like(pool: ThreadPoolExecutor) -> None:
     first = pool.submit(scheduler.run, [[pair(1), pair(2, 40)]], Until(), 16)
     assert model.entered.acquire(timeout=WAIT_S)
     second = pool.submit(scheduler.run, [[pair(7)]], Until())
-    until(
-        lambda: (
-            len(scheduler.queue.tickets) == 2 and all(one.seen for one in scheduler.queue.tickets.values())
-        )
-    )
+    come(scheduler, 2)
     model.opened.release()
     model.let(5)
     assert first.result(WAIT_S).values.tolist() == [1, 2]
@@ -340,7 +345,7 @@ def crowded(lists: list[list[Pair]]) -> tuple[Crowd, list[Done]]:
         asked = []
         for pairs in lists:
             asked.append(clients.submit(scheduler.run, [pairs], Until()))
-            until(lambda: sum(bool(one.seen) for one in scheduler.queue.tickets.values()) == len(asked))
+            come(scheduler, len(asked))
         model.gate.release()
         return model, [one.result(WAIT_S) for one in asked]
 
@@ -380,14 +385,10 @@ def test_a_fault_of_the_queue_is_not_the_models(
 
     with monkeypatch.context() as patch:
         patch.setattr(Queue, "learn", faulty)
-        long = pool.submit(scheduler.run, [[pair(number, 512) for number in range(4)]], Until())
-        model.let(4)
-        assert model.entered.acquire(timeout=WAIT_S)
-        newcomer = pool.submit(scheduler.run, [[pair(7)]], Until())
-        until(lambda: sum(bool(one.seen) for one in scheduler.queue.tickets.values()) == 2)
+        long, short = newcomer(model, scheduler, pool, 4)
         model.opened.release()
         model.let(3)
-        for one in (long, newcomer):
+        for one in (long, short):
             with pytest.raises(AssertionError, match="too small"):
                 one.result(WAIT_S)
     other = pool.submit(scheduler.run, [[pair(4)]], Until())
@@ -399,18 +400,14 @@ def test_time_put_off_is_time_in_the_queue(pool: ThreadPoolExecutor) -> None:
     """It is neither the request's running time nor part of the pace that is learned."""
     model, time = InParts(), [0.0]
     scheduler = Scheduler(model, 1, lambda: time[0])
-    long = pool.submit(scheduler.run, [[pair(number, 512) for number in range(3)]], Until())
-    model.let(4)
-    assert model.entered.acquire(timeout=WAIT_S)
-    newcomer = pool.submit(scheduler.run, [[pair(7)]], Until())
-    until(lambda: sum(bool(one.seen) for one in scheduler.queue.tickets.values()) == 2)
+    long, short = newcomer(model, scheduler, pool, 3)
     time[0] = 1.0
     model.opened.release()
     model.let(1)
     assert model.entered.acquire(timeout=WAIT_S)
     time[0] = 4.0
     model.opened.release()
-    assert newcomer.result(WAIT_S).queue_s == 1.0
+    assert short.result(WAIT_S).queue_s == 1.0
     assert model.entered.acquire(timeout=WAIT_S)
     time[0] = 6.0
     model.opened.release()
@@ -456,11 +453,7 @@ def test_waiting_is_told_apart_from_running(pool: ThreadPoolExecutor) -> None:
     first = pool.submit(scheduler.run, [[pair(1)]], Until())
     assert model.entered.acquire(timeout=WAIT_S)
     second = pool.submit(scheduler.run, [[pair(2), pair(2, 40)]], Until(), 16)
-    until(
-        lambda: (
-            len(scheduler.queue.tickets) == 2 and all(one.seen for one in scheduler.queue.tickets.values())
-        )
-    )
+    come(scheduler, 2)
     time[0] = 3.0
     model.opened.release()
     assert first.result(WAIT_S).queue_s == 0.0
